@@ -1,0 +1,54 @@
+"""What a delivery means. Past tense: an event has happened and is not argued with.
+
+An event is a hint. What is deployed is what the registry says when the plan is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePushed:
+    """A tag was pushed. ``repository`` is fully spelled out (``registry/path``); ``digest`` may be empty."""
+
+    repository: str
+    tag: str
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CodePushed:
+    """A ref moved to ``commit``. ``repository`` is the URL (or path) that the git server names itself by."""
+
+    repository: str
+    ref: str
+    commit: str
+    before: str = ""
+    message: str = ""
+    author: str = ""
+
+
+Event = ImagePushed | CodePushed
+
+_KINDS: dict[str, type[ImagePushed] | type[CodePushed]] = {
+    "image_pushed": ImagePushed,
+    "code_pushed": CodePushed,
+}
+_NAMES = {cls: name for name, cls in _KINDS.items()}
+
+
+def kind_of(event: Event) -> str:
+    """The event's name as it stands in the store."""
+    return _NAMES[type(event)]
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """The event as plain data, for the store."""
+    return asdict(event)
+
+
+def from_dict(kind: str, data: dict[str, Any]) -> Event:
+    """The inverse of :func:`kind_of` and :func:`to_dict`. Raises KeyError on an unknown kind."""
+    return _KINDS[kind](**data)

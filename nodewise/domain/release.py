@@ -1,0 +1,112 @@
+"""Releases, and how a service spec becomes another one.
+
+A release keeps the spec that the *user* wanted. What a rollout adds for its own sake (its mark, a longer
+delay) is in the one update that it writes, stays there, and is taken off again before the next plan.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from nodewise.domain.swarm import ROLLOUT_LABEL, ResolvedImage, Spec, image_of
+
+
+class ReleaseState(StrEnum):
+    """What is known of a release: ``new`` (not yet proven), ``good`` (it ran), ``bad`` (it was taken back)."""
+
+    NEW = "new"
+    GOOD = "good"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A numbered, immutable record of what a service ran. Only ``state`` ever changes."""
+
+    service: str
+    number: int
+    image: str
+    digest: str
+    spec: Spec
+    origin: str
+    state: ReleaseState
+    created_at: float
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.spec)
+
+
+def fingerprint(spec: Spec) -> str:
+    """A hash of everything that makes a release. Scale is not part of it: scaling is no new release."""
+    essence = copy.deepcopy(spec)
+    replicated = (essence.get("Mode") or {}).get("Replicated")
+    if replicated is not None:
+        replicated.pop("Replicas", None)
+    (essence.get("Labels") or {}).pop(ROLLOUT_LABEL, None)
+    return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
+
+
+def with_image(spec: Spec, image: str, resolved: ResolvedImage) -> Spec:
+    """*spec* with another image and nothing else changed.
+
+    Placement.Platforms follows the image, as the docker command line does it
+    (docker/cli, cli/command/service/update.go); it is left alone where the registry names none.
+    """
+    spec = copy.deepcopy(spec)
+    spec["TaskTemplate"]["ContainerSpec"]["Image"] = image
+    if resolved.platforms:
+        placement = spec["TaskTemplate"].get("Placement") or {}
+        spec["TaskTemplate"]["Placement"] = {**placement, "Platforms": [dict(p) for p in resolved.platforms]}
+    return spec
+
+
+def marked(spec: Spec, mark: str, update_config: Mapping[str, Any] | None = None) -> Spec:
+    """The spec as it is written: with our mark, and *update_config* over the user's own."""
+    spec = copy.deepcopy(spec)
+    spec["Labels"] = {**(spec.get("Labels") or {}), ROLLOUT_LABEL: mark}
+    if update_config:
+        spec["UpdateConfig"] = {**(spec.get("UpdateConfig") or {}), **update_config}
+    return spec
+
+
+def unmarked(spec: Spec, written: Mapping[str, Any] | None, original: Mapping[str, Any] | None) -> Spec:
+    """The inverse of :func:`marked`: the user's spec.
+
+    *written* is what the rollout that left its mark put into UpdateConfig, *original* the user's whole
+    UpdateConfig before it (None: there was none). Where a value is no longer the one that was written,
+    someone else has changed it since, and it is theirs.
+    """
+    spec = copy.deepcopy(spec)
+    labels = spec.get("Labels")
+    if labels is not None:
+        labels.pop(ROLLOUT_LABEL, None)
+    config = dict(spec.get("UpdateConfig") or {})
+    if written and all(config.get(key) == value for key, value in written.items()):
+        if original is None:
+            spec.pop("UpdateConfig", None)
+        else:
+            spec["UpdateConfig"] = dict(original)
+    return spec
+
+
+def keeping_scale(spec: Spec, running: Spec) -> Spec:
+    """*spec* with the number of replicas that runs now: a rollback takes back a release, not a scaling."""
+    now = (running.get("Mode") or {}).get("Replicated")
+    then = (spec.get("Mode") or {}).get("Replicated")
+    if now is None or then is None or "Replicas" not in now:
+        return spec
+    spec = copy.deepcopy(spec)
+    spec["Mode"]["Replicated"]["Replicas"] = now["Replicas"]
+    return spec
+
+
+def digest_of(spec: Spec) -> str:
+    """The digest that a spec is pinned to, or empty."""
+    return image_of(spec).partition("@")[2]

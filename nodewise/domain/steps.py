@@ -1,0 +1,227 @@
+"""Steps: how far a rollout is on each node, and what the gates have said there so far.
+
+A step is one node. It passes when every task of the new release on that node runs, each gate has held
+often enough in a row, and has gone on holding for the bake time. Pure: readings come in, steps come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from nodewise.domain.swarm import NodeView, TaskView
+
+
+class StepState(StrEnum):
+    """How far one node is. ``skipped``: the service has no task there any more."""
+
+    WAITING = "waiting"
+    MOVING = "moving"
+    GATING = "gating"
+    BAKING = "baking"
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Verdict(StrEnum):
+    """What a gate says. ``inconclusive`` is neither: it breaks no row of failures and makes no pass."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class GatePlan:
+    """One gate as frozen in a plan. ``config`` belongs to the gate's own file; times are in seconds."""
+
+    name: str
+    interval: float
+    successes: int
+    failures: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One answer of one gate about one node, kept as evidence.
+
+    ``reached`` is false when nothing answered at all: an application that is still starting. That is
+    waited for until the gate has passed once; from then on it is a failure.
+    """
+
+    gate: str
+    node_id: str
+    verdict: Verdict
+    detail: str
+    at: float
+    task_id: str = ""
+    reached: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """A gate's latest row of equal verdicts on one node. ``held``: it has passed at least once."""
+
+    gate: str
+    passes: int = 0
+    fails: int = 0
+    read_at: float = 0.0
+    detail: str = ""
+    held: bool = False
+
+    def after(self, reading: Reading) -> Streak:
+        """The streak with one more reading."""
+        good = reading.verdict is Verdict.PASS
+        bad = reading.verdict is Verdict.FAIL and (reading.reached or self.held)
+        return Streak(
+            self.gate,
+            passes=self.passes + 1 if good else 0,
+            fails=self.fails + 1 if bad else 0 if good else self.fails,
+            read_at=reading.at,
+            detail=reading.detail,
+            held=self.held or good,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node of a rollout. ``since``: when the present state began (seconds since the epoch)."""
+
+    node_id: str
+    node: str
+    state: StepState = StepState.WAITING
+    since: float = 0.0
+    tasks: tuple[str, ...] = ()
+    streaks: tuple[Streak, ...] = ()
+    detail: str = ""
+
+    def streak(self, gate: str) -> Streak:
+        return next((s for s in self.streaks if s.gate == gate), Streak(gate))
+
+    def to(self, state: StepState, now: float, detail: str = "") -> Step:
+        if state is self.state:
+            return self if detail == self.detail else replace(self, detail=detail)
+        return replace(self, state=state, since=now, detail=detail)
+
+
+def first_steps(tasks: Sequence[TaskView], nodes: Mapping[str, NodeView]) -> tuple[Step, ...]:
+    """The steps of a plan: every node that runs the service now, by name."""
+    ids = {t.node_id for t in tasks if t.desired == "running" and t.node_id}
+    steps = [Step(i, nodes[i].name if i in nodes else i) for i in ids]
+    return tuple(sorted(steps, key=lambda s: (s.node, s.node_id)))
+
+
+def walk(
+    steps: Sequence[Step],
+    tasks: Sequence[TaskView],
+    nodes: Mapping[str, NodeView],
+    readings: Sequence[Reading],
+    gates: Sequence[GatePlan],
+    bake: float,
+    now: float,
+) -> tuple[Step, ...]:
+    """Every step after one more observation. A node that joins in the middle gets a step of its own."""
+    wanted = [t for t in tasks if t.desired == "running" and t.node_id]
+    known = {s.node_id for s in steps}
+    joined = sorted({t.node_id for t in wanted if t.up_to_date} - known)
+    new = [Step(i, nodes[i].name if i in nodes else i, since=now) for i in joined]
+    return tuple(
+        _walk_one(
+            step,
+            [t for t in wanted if t.node_id == step.node_id],
+            [r for r in readings if r.node_id == step.node_id],
+            gates,
+            bake,
+            now,
+        )
+        for step in (*steps, *new)
+    )
+
+
+def _walk_one(
+    step: Step,
+    tasks: Sequence[TaskView],
+    readings: Sequence[Reading],
+    gates: Sequence[GatePlan],
+    bake: float,
+    now: float,
+) -> Step:
+    fresh = [t for t in tasks if t.up_to_date]
+    if not tasks:
+        return step.to(StepState.SKIPPED, now, "no task of the service here")
+    if not fresh:
+        return step.to(StepState.WAITING, now)
+    ids = tuple(sorted(t.id for t in fresh))
+    if ids != step.tasks:
+        step = replace(step, tasks=ids, streaks=())
+    starting = [t for t in fresh if not t.running]
+    if starting or len(fresh) < len(tasks):
+        detail = f"task {starting[0].state}" if starting else "an older task still runs here"
+        return step.to(StepState.MOVING, now, detail)
+    return _gated(replace(step, streaks=_streaks(step, readings, gates)), gates, bake, now)
+
+
+def _streaks(step: Step, readings: Sequence[Reading], gates: Sequence[GatePlan]) -> tuple[Streak, ...]:
+    streaks = []
+    for gate in gates:
+        streak = step.streak(gate.name)
+        for reading in readings:
+            if reading.gate == gate.name:
+                streak = streak.after(reading)
+        streaks.append(streak)
+    return tuple(streaks)
+
+
+def _gated(step: Step, gates: Sequence[GatePlan], bake: float, now: float) -> Step:
+    for gate in gates:
+        streak = step.streak(gate.name)
+        if streak.fails >= gate.failures:
+            return step.to(StepState.FAILED, now, f"gate {gate.name} failed: {streak.detail}")
+    open_gates = [g for g in gates if step.streak(g.name).passes < g.successes]
+    if open_gates:
+        gate = open_gates[0]
+        return step.to(StepState.GATING, now, f"gate {gate.name}: {step.streak(gate.name).detail}")
+    if step.state is StepState.PASSED:
+        return step
+    if bake and step.state is not StepState.BAKING:
+        return step.to(StepState.BAKING, now)
+    if step.state is StepState.BAKING and now < step.since + bake:
+        return step
+    return step.to(StepState.PASSED, now)
+
+
+def due_readings(
+    steps: Sequence[Step], tasks: Sequence[TaskView], gates: Sequence[GatePlan], now: float
+) -> list[tuple[GatePlan, str]]:
+    """(gate, node id) pairs to read now: nodes whose new tasks all run, gates whose interval is over.
+
+    A node that has passed is read on: a gate that breaks later, while others still move, is a veto too.
+    """
+    due = []
+    by_node = {s.node_id: s for s in steps}
+    for node_id in sorted({t.node_id for t in tasks if t.up_to_date and t.desired == "running" and t.node_id}):
+        here = [t for t in tasks if t.node_id == node_id and t.desired == "running"]
+        if not all(t.running and t.up_to_date for t in here):
+            continue
+        step = by_node.get(node_id, Step(node_id, node_id))
+        same = step.tasks == tuple(sorted(t.id for t in here))
+        for gate in gates:
+            if not same or now >= step.streak(gate.name).read_at + gate.interval:
+                due.append((gate, node_id))
+    return due
+
+
+def time_to_pass(gates: Sequence[GatePlan], bake: float) -> float:
+    """How long a node needs, at best, from its task running to its step passed or vetoed. Seconds."""
+    if not gates:
+        return bake
+    slowest = max(g.interval * max(g.successes, g.failures) + _timeout(g) for g in gates)
+    return slowest + bake
+
+
+def _timeout(gate: GatePlan) -> float:
+    return float(gate.config.get("timeout", 0.0))

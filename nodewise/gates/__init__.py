@@ -1,0 +1,28 @@
+"""Gates: checks that must hold on a node before its step counts as passed.
+
+One file a gate, and the folder is the registry: a module ``NAME.py`` with a function ``read`` is the gate
+``NAME``. A gate reads and reports; what follows from it is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
+
+from nodewise.domain.errors import GiveUp
+from nodewise.domain.steps import GatePlan, Reading
+from nodewise.domain.swarm import NodeView, TaskView
+
+Read = Callable[[GatePlan, NodeView, Sequence[TaskView], float], Reading]
+
+
+@cache
+def gate(name: str) -> Read:
+    """The gate of that name. Raises GiveUp when there is none."""
+    try:
+        module = import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        raise GiveUp(f"there is no gate {name!r}", "see docs/labels.md for the gates there are") from error
+    read: Read = module.read
+    return read

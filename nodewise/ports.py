@@ -1,0 +1,91 @@
+"""What the inside needs from the outside, as Protocols. Adapters and the simulated swarm implement them.
+
+All of them raise the errors of ``nodewise.domain.errors`` and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from nodewise.domain.images import ImageName
+from nodewise.domain.jobs import Job
+from nodewise.domain.swarm import NodeView, ResolvedImage, ServiceView, Spec, TaskView
+
+
+class Engine(Protocol):
+    """The swarm, through any of its managers."""
+
+    def services(self) -> list[ServiceView]:
+        """Every service. Raises RetryLater when no manager answers."""
+
+    def service(self, name_or_id: str) -> ServiceView | None:
+        """One service, or None when there is none of that exact name or id."""
+
+    def update_service(self, service_id: str, version: int, spec: Spec, image: ImageName | None = None) -> None:
+        """Replace the whole spec, if the service still is at *version*.
+
+        With *image*, fresh credentials for its registry go along; without any configured, those stored
+        with the service stay. Raises OutOfSequence, RetryLater, or GiveUp with the engine's own words.
+        """
+
+    def tasks(self, service_ids: Sequence[str]) -> list[TaskView]:
+        """All tasks of these services, history included, in one call each for tasks and for up-to-dateness."""
+
+    def nodes(self) -> list[NodeView]:
+        """Every node of the swarm."""
+
+    def task_logs(self, task_id: str, lines: int) -> str:
+        """The last *lines* lines that a task's container printed; empty when they cannot be had."""
+
+    def resolve(self, image: ImageName) -> ResolvedImage:
+        """Ask the registry, through an engine, what *image* (tag or digest) is.
+
+        Raises NotFound (a UserError) when the registry has no such image, RetryLater when it does not answer.
+        """
+
+    def events(self) -> Iterator[Mapping[str, object]]:
+        """Swarm-scoped events as they come; ends when the connection does. A hint, never the truth."""
+
+
+class Builder(Protocol):
+    """An engine that builds and pushes images."""
+
+    def build(
+        self,
+        context: Path,
+        dockerfile: str,
+        tag: ImageName,
+        args: Mapping[str, str],
+        labels: Mapping[str, str],
+        log: Callable[[str], None],
+    ) -> str:
+        """Build *context* and tag it. Returns the image's id. Raises GiveUp with the failing step."""
+
+    def push(self, tag: ImageName, log: Callable[[str], None]) -> str:
+        """Push *tag*. Returns the digest that the registry recorded. Raises RetryLater or GiveUp."""
+
+    def has_image(self, image_id: str) -> bool:
+        """Whether the built image is still on the builder."""
+
+
+class Git(Protocol):
+    """Checkouts. Every argument that came from outside is data, never an option."""
+
+    def checkout(self, url: str, ref: str, commit: str, into: Path) -> None:
+        """Exactly *commit*, in the empty folder *into*. Raises GiveUp or RetryLater, with git's own words."""
+
+
+class Queue(Protocol):
+    """The queue: a hint that there is work. The outbox in the store is the truth."""
+
+    def publish(self, job: Job, delay: float = 0.0) -> None:
+        """Ask for *job* to be run in *delay* seconds. Raises RetryLater when the queue is out of reach."""
+
+
+class Clock(Protocol):
+    """Time. Seconds since the epoch."""
+
+    def now(self) -> float:
+        """The time now."""

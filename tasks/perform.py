@@ -1,0 +1,136 @@
+"""Run one job: lease it, do it, and leave the outbox as the next one has to find it.
+
+A job that fails is tried again, later and later, up to its cap. Then it gives up for good, and what it was
+for ends with the reason: nothing hangs, and nothing is lost in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+
+from nodewise.bootstrap import Deps
+from nodewise.domain.build import BuildState
+from nodewise.domain.errors import Conflict, GiveUp, LostRace, NodewiseError, RetryLater, UserError
+from nodewise.domain.jobs import Job, Verb
+from nodewise.domain.rollout import Cause, Phase, move
+from nodewise.intake import publish
+from nodewise.store import Lease
+from tasks import planning
+from tasks.advance import advance, free_queued
+from tasks.build import build
+from tasks.heartbeat import keeping_lease
+from tasks.outcome import Outcome
+from tasks.plan import plan
+from tasks.push import push
+from tasks.rollback import rollback
+from tasks.sweep import sweep
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One job's function, how long a lease lasts (seconds), and how often it is tried."""
+
+    run: Callable[[Deps, str], Outcome]
+    lease: float
+    attempts: int
+
+
+RULES: Mapping[Verb, Rule] = {
+    Verb.PLAN: Rule(plan, lease=30.0, attempts=60),
+    Verb.ADVANCE: Rule(advance, lease=30.0, attempts=200),
+    Verb.ROLLBACK: Rule(rollback, lease=30.0, attempts=200),
+    Verb.BUILD: Rule(build, lease=20.0, attempts=10),
+    Verb.PUSH: Rule(push, lease=20.0, attempts=60),
+}
+LONGEST_WAIT = 15.0
+
+
+def run(deps: Deps, job: Job) -> None:
+    """Run *job*, and in its place what follows from it at once; the rest is published."""
+    if job.verb is Verb.SWEEP:
+        publish(deps, sweep(deps).jobs)
+        return
+    follow: tuple[Job, ...] = (job,)
+    while follow:
+        first, *rest = follow
+        publish(deps, rest)
+        if first.queue != job.queue:
+            publish(deps, [first])
+            return
+        follow = perform(deps, first)
+
+
+def perform(deps: Deps, job: Job) -> tuple[Job, ...]:
+    """Run one job under its lease. A doubled message finds no lease to be had, and does nothing."""
+    rule = RULES[job.verb]
+    lease = deps.store.begin_job(job, deps.clock.now(), rule.lease)
+    if lease is None:
+        return ()
+    try:
+        with keeping_lease(deps, lease, rule.lease):
+            outcome = rule.run(deps, job.subject)
+    except LostRace:
+        _again(deps, lease, deps.clock.now(), "", reset=True)
+        return ()
+    except (RetryLater, Conflict) as error:
+        return _later(deps, lease, rule, error, getattr(error, "delay", 1.0))
+    except (GiveUp, UserError) as error:
+        return _give_up(deps, lease, str(error))
+    except Exception as error:
+        log.exception("job_failed", job=job.verb.value, subject=job.subject)
+        return _later(deps, lease, rule, NodewiseError(f"{type(error).__name__}: {error}"), 1.0)
+    if outcome.again_at is not None:
+        _again(deps, lease, outcome.again_at, "", reset=True)
+    elif not deps.store.finish_job(lease, deps.clock.now()):
+        return (*outcome.jobs, job)
+    return outcome.jobs
+
+
+def _again(deps: Deps, lease: Lease, at: float, error: str, reset: bool) -> None:
+    due = deps.store.reschedule_job(lease, at, error, reset_attempts=reset)
+    try:
+        deps.queue.publish(lease.job, max(0.0, due - deps.clock.now()))
+    except RetryLater as unreachable:
+        log.info("queue_not_told", job=lease.job.verb.value, subject=lease.job.subject, reason=unreachable.what)
+
+
+def _later(deps: Deps, lease: Lease, rule: Rule, error: NodewiseError, delay: float) -> tuple[Job, ...]:
+    if lease.attempts >= rule.attempts:
+        return _give_up(deps, lease, f"gave up after {lease.attempts} attempts: {error}")
+    wait = min(LONGEST_WAIT, delay * 1.5 ** min(lease.attempts - 1, 20))
+    log.warning("job_again", job=lease.job.verb.value, subject=lease.job.subject, seconds=wait, reason=str(error))
+    _again(deps, lease, deps.clock.now() + wait, str(error), reset=False)
+    return ()
+
+
+def _give_up(deps: Deps, lease: Lease, reason: str) -> tuple[Job, ...]:
+    """End what the job was for, with the reason, and the job with it."""
+    log.error("job_given_up", job=lease.job.verb.value, subject=lease.job.subject, reason=reason)
+    jobs = _end(deps, lease.job, reason)
+    deps.store.finish_job(lease, deps.clock.now())
+    return tuple(jobs)
+
+
+def _end(deps: Deps, job: Job, reason: str) -> Iterable[Job]:
+    now = deps.clock.now()
+    if job.verb in (Verb.BUILD, Verb.PUSH):
+        found = deps.store.build(job.subject)
+        if found is not None and not found.state.terminal:
+            deps.store.append_build_log(found.id, f"\n{reason}\n")
+            deps.store.save_build(replace(found, state=BuildState.FAILED, error=reason, ended_at=now), now)
+        return ()
+    if not job.subject.startswith("r-"):
+        return deps.store.finish_event(job.subject, reason, now)
+    rollout = deps.store.rollout(job.subject)
+    if rollout is None or rollout.phase.terminal:
+        return ()
+    if rollout.phase is Phase.PENDING:
+        return planning.refuse(deps, rollout, reason).jobs
+    freed, jobs = free_queued(deps, rollout.service, now)
+    deps.store.save_rollouts([move(rollout, Cause.EXPIRED, now, reason), *freed], now, jobs=jobs)
+    return jobs

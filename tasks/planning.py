@@ -1,0 +1,124 @@
+"""What every plan begins with: the ground as it is, and the running spec kept as a release.
+
+Shared by ``plan`` (forward) and ``rollback`` (back). A plan touches nothing in the swarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from nodewise.bootstrap import Deps
+from nodewise.config.labels import ServiceLabels, read_labels
+from nodewise.domain.release import Release, ReleaseState, digest_of, fingerprint, unmarked
+from nodewise.domain.rollout import Cause, Plan, Rollout, move
+from nodewise.domain.steps import Step
+from nodewise.domain.swarm import NodeView, ServiceView, Spec, TaskView, image_of
+from tasks.advance import free_queued
+from tasks.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a plan is made on: one look at the swarm and at the store."""
+
+    service: ServiceView
+    labels: ServiceLabels
+    tasks: tuple[TaskView, ...]
+    nodes: Mapping[str, NodeView]
+    active: Rollout | None
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.service.spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The running spec as a release; ``new`` holds it when it was not on record yet."""
+
+    release: Release
+    new: tuple[Release, ...]
+
+
+def survey(deps: Deps, service_name: str) -> Ground | None:
+    """Look around before planning. None when the swarm has no such service."""
+    service = deps.engine.service(service_name)
+    if service is None:
+        return None
+    return Ground(
+        service=service,
+        labels=read_labels(service.labels, deps.settings.label_defaults),
+        tasks=tuple(deps.engine.tasks([service.id])),
+        nodes={node.id: node for node in deps.engine.nodes()},
+        active=deps.store.active_rollout(service.name),
+    )
+
+
+def user_spec(deps: Deps, spec: Spec, mark: str) -> Spec:
+    """*spec* without what the rollout that left *mark* had added for its own sake."""
+    rollout = deps.store.rollout(mark.partition("/")[0]) if mark else None
+    if rollout is None or rollout.plan is None:
+        return unmarked(spec, None, None)
+    if mark == rollout.back_mark:
+        return unmarked(spec, {"FailureAction": "continue"}, rollout.plan.base.get("UpdateConfig"))
+    return unmarked(spec, rollout.plan.update_config, rollout.plan.target.get("UpdateConfig"))
+
+
+def snapshot(deps: Deps, ground: Ground) -> Snapshot:
+    """The release that runs now: the one on record with that very spec, or a new one for it."""
+    spec = user_spec(deps, ground.service.spec, ground.service.mark)
+    known = deps.store.release_by_fingerprint(ground.service.name, fingerprint(spec))
+    if known is not None:
+        return Snapshot(known, ())
+    found = Release(
+        service=ground.service.name,
+        number=deps.store.next_release_number(ground.service.name),
+        image=image_of(spec),
+        digest=digest_of(spec),
+        spec=spec,
+        origin="found running",
+        state=ReleaseState.GOOD,
+        created_at=deps.clock.now(),
+    )
+    return Snapshot(found, (found,))
+
+
+def started(rollout: Rollout, ground: Ground, plan: Plan, from_number: int, to_number: int, now: float) -> Rollout:
+    """*rollout* with its plan frozen, on its way."""
+    return replace(
+        move(rollout, Cause.PLANNED, now),
+        service_id=ground.service.id,
+        plan=plan,
+        from_number=from_number,
+        to_number=to_number,
+        started_at=now,
+        deadline_at=now + plan.deadline,
+    )
+
+
+def with_steps(rollout: Rollout, steps: tuple[Step, ...]) -> Rollout:
+    return replace(rollout, steps=steps)
+
+
+def runs_already(ground: Ground, running: Release, target: Release) -> bool:
+    """Whether every task already is what *target* asks for: then there is nothing to write."""
+    if running.fingerprint != target.fingerprint or ground.service.update_state == "updating":
+        return False
+    wanted = [t for t in ground.tasks if t.desired == "running"]
+    return all(t.running and t.up_to_date for t in wanted)
+
+
+def refuse(deps: Deps, rollout: Rollout, reason: str) -> Outcome:
+    """End a rollout before anything was touched."""
+    now = deps.clock.now()
+    freed, jobs = free_queued(deps, rollout.service, now)
+    deps.store.save_rollouts([move(rollout, Cause.REFUSED, now, reason), *freed], now, jobs=jobs)
+    return Outcome(tuple(jobs))
+
+
+def end(deps: Deps, rollout: Rollout, cause: Cause, reason: str) -> Outcome:
+    """End a pending rollout for a good reason."""
+    now = deps.clock.now()
+    deps.store.save_rollouts([move(rollout, cause, now, reason)], now)
+    return Outcome()

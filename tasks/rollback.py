@@ -1,0 +1,69 @@
+"""rollback: the job that takes a service back.
+
+It is enqueued by a veto (a failed gate, a failed task, a passed deadline), for a rollout that has turned
+round; and by a person, for a rollout of the kind that goes to an earlier release. It has a queue of its
+own, so that it never stands behind anything, and needs neither the registry nor a build.
+"""
+
+from __future__ import annotations
+
+from nodewise.bootstrap import Deps
+from nodewise.domain.jobs import Job, Verb
+from nodewise.domain.release import Release
+from nodewise.domain.rollout import Cause, Phase, Plan, Rollout, move
+from nodewise.domain.steps import first_steps
+from tasks import planning
+from tasks.advance import advance
+from tasks.outcome import DONE, Outcome
+
+
+def rollback(deps: Deps, rollout_id: str) -> Outcome:
+    """Plan a rollback that was asked for, or carry out one that a veto asked for."""
+    rollout = deps.store.rollout(rollout_id)
+    if rollout is None or rollout.phase.terminal:
+        return DONE
+    if rollout.phase is Phase.PENDING:
+        return _take_back(deps, rollout)
+    return Outcome(advance(deps, rollout_id).jobs)
+
+
+def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
+    """Take the service over from whatever moves it, and set out for the earlier release."""
+    ground = planning.survey(deps, rollout.service)
+    if ground is None:
+        return planning.refuse(deps, rollout, f"the swarm has no service {rollout.service!r}")
+    snapshot = planning.snapshot(deps, ground)
+    target = _target(deps, rollout, snapshot.release.number, ground.active)
+    if target is None:
+        return planning.refuse(deps, rollout, f"{rollout.service} has no earlier good release to go back to")
+    now = deps.clock.now()
+    others = [*deps.store.queued_rollouts(rollout.service), *([ground.active] if ground.active else [])]
+    replaced = [move(r, Cause.REPLACED, now, f"replaced by the rollback {rollout.id}") for r in others]
+    plan = Plan(
+        strategy="rolling",
+        base=snapshot.release.spec,
+        base_print=ground.fingerprint,
+        base_mark=ground.service.mark,
+        target=target.spec,
+        deadline=ground.labels.deadline,
+        update_config={"FailureAction": "continue"},
+        replaces=ground.active.id if ground.active else "",
+    )
+    planned = planning.started(rollout, ground, plan, snapshot.release.number, target.number, now)
+    planned = planning.with_steps(planned, first_steps(ground.tasks, ground.nodes))
+    if ground.active is None and planning.runs_already(ground, snapshot.release, target):
+        planned = move(rollout, Cause.ALREADY_THERE, now, f"release {target.number} runs already")
+    jobs = () if planned.phase.terminal else (Job(Verb.ADVANCE, rollout.id),)
+    deps.store.save_rollouts([*replaced, planned], now, releases=snapshot.new, jobs=jobs)
+    return Outcome(jobs)
+
+
+def _target(deps: Deps, rollout: Rollout, running: int, active: Rollout | None) -> Release | None:
+    """The release asked for; else the newest good one before the one that runs or is on its way.
+
+    Counting down from the present release, and not along the history, is what keeps two rollbacks in a
+    row from undoing each other.
+    """
+    if rollout.requested is not None:
+        return deps.store.release(rollout.service, rollout.requested)
+    return deps.store.good_release_before(rollout.service, active.to_number if active else running)

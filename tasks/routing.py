@@ -1,0 +1,143 @@
+"""From an event to what it starts: which services follow a pushed image, which builds a pushed commit.
+
+The event is a hint. Nothing is asked from the registry here: the plan of each rollout does.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+
+from nodewise.bootstrap import Deps
+from nodewise.config.file import BuildConfig
+from nodewise.config.labels import ServiceLabels, read_labels
+from nodewise.domain.build import Build, BuildState
+from nodewise.domain.delivery import StoredEvent
+from nodewise.domain.errors import NodewiseError, UserError
+from nodewise.domain.events import CodePushed, ImagePushed
+from nodewise.domain.ids import new_id
+from nodewise.domain.images import ImageName
+from nodewise.domain.rollout import Kind, Phase, Rollout
+from nodewise.domain.swarm import ServiceView
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What an event meant for one service or build: something to start, or the reason why not."""
+
+    name: str
+    verdict: str
+    rollout: Rollout | None = None
+    build: Build | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.verdict}"
+
+
+def route_image(deps: Deps, stored: StoredEvent, event: ImagePushed) -> list[Match]:
+    """Every service that runs this repository and says that it wants to follow it."""
+    matches = []
+    for service in deps.engine.services():
+        try:
+            running = ImageName.parse(service.image)
+        except UserError:
+            continue
+        if running.repository != event.repository:
+            continue
+        labels = read_labels(service.labels, deps.settings.label_defaults)
+        matches.append(_match_service(deps, stored, event, service, running, labels))
+    return matches
+
+
+def _match_service(
+    deps: Deps,
+    stored: StoredEvent,
+    event: ImagePushed,
+    service: ServiceView,
+    running: ImageName,
+    labels: ServiceLabels,
+) -> Match:
+    if labels.problems:
+        return Match(service.name, f"left alone, misconfigured: {labels.problems[0]}")
+    if labels.track is None:
+        return Match(service.name, "left alone: it has no nodewise.track")
+    current = _tag_on_its_way(deps, service.name) or running.tag
+    if not labels.track.admits(event.tag):
+        return Match(service.name, f"left alone: tag {event.tag} does not match {labels.track}")
+    if not labels.track.newer(event.tag, current):
+        return Match(service.name, f"left alone: tag {event.tag} is older than {current}")
+    image = running.with_tag(event.tag)
+    now = deps.clock.now()
+    rollout = Rollout(
+        id=new_id("r", now),
+        service=service.name,
+        kind=Kind.DEPLOY,
+        phase=Phase.PENDING,
+        origin=stored.origin,
+        created_at=now,
+        image=str(image.pinned(event.digest) if event.digest else image),
+        event_id=stored.id,
+    )
+    return Match(service.name, f"rollout {rollout.id}", rollout=rollout)
+
+
+def _tag_on_its_way(deps: Deps, service: str) -> str:
+    """The tag that the service is about to run: an older push must not replace a newer one in flight."""
+    for rollout in deps.store.rollouts(service, limit=5):
+        if rollout.phase.terminal or rollout.kind is Kind.ROLLBACK:
+            continue
+        if rollout.phase is not Phase.ROLLING_BACK and rollout.phase is not Phase.SWARM_ROLLING_BACK:
+            return ImageName.parse(rollout.image).tag
+    return ""
+
+
+def route_code(deps: Deps, stored: StoredEvent, event: CodePushed) -> list[Match]:
+    """Every build of this repository whose filter lets the ref through."""
+    return [
+        _match_build(deps, stored, event, name, config)
+        for name, config in deps.settings.builds.items()
+        if same_repository(config.git, event.repository)
+    ]
+
+
+def _match_build(deps: Deps, stored: StoredEvent, event: CodePushed, name: str, config: BuildConfig) -> Match:
+    if not any(fnmatch.fnmatchcase(event.ref, pattern) for pattern in config.refs):
+        return Match(name, f"not built: {event.ref} does not match {', '.join(config.refs)}")
+    try:
+        image = ImageName.parse(config.image_for(event.ref, event.commit))
+    except NodewiseError as error:
+        return Match(name, f"not built: {error}")
+    known = deps.store.build_for(name, event.commit, str(image))
+    if known is not None and known.state is not BuildState.FAILED:
+        return Match(name, f"built already: {known.id}")
+    now = deps.clock.now()
+    build = Build(
+        id=new_id("b", now),
+        name=name,
+        repository=config.git,
+        ref=event.ref,
+        commit=event.commit,
+        image=str(image),
+        state=BuildState.WAITING,
+        created_at=now,
+        event_id=stored.id,
+        dockerfile=config.dockerfile,
+        context=config.context,
+        args=config.args,
+    )
+    return Match(name, f"build {build.id}", build=build)
+
+
+def same_repository(configured: str, pushed: str) -> bool:
+    """Whether two addresses name one repository: scheme, user, a final ``.git`` and slash do not matter."""
+    return _essence(configured) == _essence(pushed)
+
+
+def _essence(url: str) -> str:
+    text = url.strip().rstrip("/").removesuffix(".git")
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        rest = text if text.startswith("/") else text.replace(":", "/", 1)
+    elif scheme == "file":
+        return rest
+    return rest.rpartition("@")[2].lower() if not rest.startswith("/") else rest

@@ -1,0 +1,23 @@
+"""sweep: find what the queue lost. The outbox is the truth, the queue is only a hint."""
+
+from __future__ import annotations
+
+from nodewise.bootstrap import Deps
+from nodewise.domain.jobs import Job, Verb
+from nodewise.domain.rollout import Cause, move
+from tasks.outcome import Outcome
+
+GRACE = 1.0  # seconds that a due job may be on its way before its message counts as lost
+HEARTBEAT = "worker"
+
+
+def sweep(deps: Deps, _subject: str = "") -> Outcome:
+    """Publish every job that is due and not being run; set free what waits for nothing."""
+    now = deps.clock.now()
+    deps.store.beat(HEARTBEAT, now)
+    jobs: list[Job] = []
+    for rollout in deps.store.stuck_queued():
+        planned = Job(Verb.PLAN, rollout.id)
+        deps.store.save_rollouts([move(rollout, Cause.FREED, now)], now, jobs=(planned,))
+        jobs.append(planned)
+    return Outcome((*jobs, *deps.store.due_jobs(now, GRACE)))

@@ -1,0 +1,83 @@
+"""The ``nodewise`` command: the client's verbs from ``nodewise.cli``, and one verb per process."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nodewise.cli import app, guarded
+
+_QUEUES = "Comma-separated queues to work on; all of them when not given."
+
+
+@app.command(rich_help_panel="Processes")
+@guarded
+def up() -> None:
+    """Run web, worker, clock and, unless one is configured, a Redis, on this machine."""
+    from nodewise import __version__, logs
+    from nodewise.config.settings import load_settings
+    from workers import up as supervisor
+
+    settings = load_settings()
+    logs.set_up(settings.log_level, settings.log_format)
+
+    def ready() -> None:
+        out = Console(stderr=True)
+        out.print(f"[bold]Nodewise {__version__}[/] answers on http://{settings.listen}")
+        out.print(f"data in {settings.data_dir}; stop with Ctrl-C; next: nodewise doctor")
+
+    supervisor.up(settings, ready)
+
+
+@app.command(rich_help_panel="Processes")
+@guarded
+def web() -> None:
+    """Run the web process alone: hooks and API."""
+    from workers import web as process
+
+    process.serve(_prepared())
+
+
+@app.command(rich_help_panel="Processes")
+@guarded
+def worker(queues: Annotated[str, typer.Option(help=_QUEUES)] = "") -> None:
+    """Run one worker alone."""
+    from nodewise.domain.errors import UserError
+    from workers import runner
+
+    chosen = tuple(q.strip() for q in queues.split(",") if q.strip()) or runner.ALL_QUEUES
+    unknown = sorted(set(chosen) - set(runner.ALL_QUEUES))
+    if unknown:
+        raise UserError(f"there is no queue {unknown[0]!r}", f"there are: {', '.join(runner.ALL_QUEUES)}", "queues")
+    runner.work(_prepared(), chosen)
+
+
+@app.command(rich_help_panel="Processes")
+@guarded
+def clock() -> None:
+    """Run the clock alone. Several may run: one ticks."""
+    from workers import clock as process
+
+    process.tick(_prepared())
+
+
+def _prepared():  # type: ignore[no-untyped-def]
+    """Settings, logging and an up-to-date schema, for one process."""
+    from contextlib import closing
+
+    from nodewise import logs
+    from nodewise.config.settings import load_settings
+    from nodewise.store import Store
+
+    settings = load_settings()
+    logs.set_up(settings.log_level, settings.log_format)
+    with closing(Store.open(settings.database_url)) as store:
+        store.migrate()
+    return settings
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,150 @@
+"""up: web, worker, clock and an embedded Redis in one command, for one machine.
+
+A small supervisor: it keeps its children alive, restarts a worker that has stopped consuming (seen by the
+sweep's heartbeat in the store), and stops all of them when it is told to stop.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from nodewise import __version__
+from nodewise.config.settings import Settings
+from nodewise.domain.errors import UserError
+from nodewise.store import Store
+from tasks.sweep import HEARTBEAT
+from workers import clock, embedded_redis, runner, web
+from workers.children import Child, reap, stop
+
+SILENT = 60.0  # seconds without a heartbeat after which a running worker counts as stuck
+PATIENCE = 20.0
+
+log = structlog.get_logger(__name__)
+
+
+def up(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
+    """Run until SIGTERM or SIGINT. Raises UserError when another one runs on the same data."""
+    run_dir = settings.data_dir / "run"
+    run_dir.mkdir(parents=True, exist_ok=True)
+    lock = (run_dir / "up.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(
+            f"another 'nodewise up' runs on {settings.data_dir}", "stop it, or set NODEWISE_DATA_DIR to another folder"
+        ) from error
+    refuse_taken_port(settings.listen)
+    with closing(Store.open(settings.database_url)) as store:
+        store.migrate()
+    (run_dir / "up.pid").write_text(f"{os.getpid()}\n")
+    gc.collect()
+    gc.freeze()  # what is shared with the children stays shared: no collection touches it
+    Supervisor(settings, run_dir).run(ready)
+
+
+class Supervisor:
+    """Keeps the children of one ``up`` alive."""
+
+    def __init__(self, settings: Settings, run_dir: Path) -> None:
+        self._settings = settings
+        self._run_dir = run_dir
+        self._stopping = False
+        self._checked = time.monotonic()
+        self._redis = [Child("redis", lambda: embedded_redis.run(settings.redis_socket))]
+        if not settings.embedded_redis:
+            self._redis = []
+        self._others = [
+            Child("worker", lambda: runner.work(settings)),
+            Child("web", lambda: web.serve(settings)),
+            Child("clock", lambda: clock.tick(settings)),
+        ]
+
+    @property
+    def _all(self) -> list[Child]:
+        return [*self._redis, *self._others]
+
+    def run(self, ready: Callable[[], None]) -> None:
+        """Start, watch, restart, stop."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+        told = False
+        while not self._stopping:
+            for child, status in reap(self._all):
+                child.ended(status)
+            for child in self._all:
+                if child.pid == 0 and time.monotonic() >= child.start_at:
+                    child.start(self._run_dir)
+                if child.name == "redis":
+                    self._await_redis(child)
+            if not told and answers(self._settings.listen):
+                told = True
+                ready()
+            self._restart_silent_worker()
+            time.sleep(0.1)
+        log.info("stopping", version=__version__)
+        stop(self._others, PATIENCE)
+        stop(self._redis, PATIENCE)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _await_redis(self, child: Child) -> None:
+        """Let the others start on a Redis that answers: it is there within milliseconds."""
+        end = time.monotonic() + 2.0
+        while child.pid and not self._settings.redis_socket.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def _restart_silent_worker(self) -> None:
+        now = time.monotonic()
+        if now - self._checked < SILENT / 6:
+            return
+        self._checked = now
+        worker = next(c for c in self._others if c.name == "worker")
+        if not worker.pid or now - worker.started < SILENT:
+            return
+        with closing(Store.open(self._settings.database_url)) as store:
+            last = store.last_beat(HEARTBEAT)
+        if last is not None and time.time() - last > SILENT:
+            log.error("worker_silent", pid=worker.pid, seconds=round(time.time() - last))
+            worker.signal(signal.SIGKILL)
+
+
+def address(listen: str) -> tuple[str, int]:
+    """``host:port`` taken apart; raises UserError."""
+    host, _, port = listen.rpartition(":")
+    if not port.isdigit():
+        raise UserError(f"NODEWISE_LISTEN is {listen!r}", "give host:port, such as 127.0.0.1:8420", "listen")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - what the user wrote
+
+
+def refuse_taken_port(listen: str) -> None:
+    """Raises UserError when something else listens there: better said now than in a restart loop."""
+    host, port = address(listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UserError(f"cannot listen on {listen}: {error.strerror}", "set NODEWISE_LISTEN", "listen") from error
+
+
+def answers(listen: str) -> bool:
+    """Whether the web process takes connections."""
+    host, port = address(listen)
+    try:
+        with socket.create_connection((host, port), timeout=0.2):
+            return True
+    except OSError:
+        return False
