@@ -81,3 +81,7 @@ def _prepared():  # type: ignore[no-untyped-def]
 def main() -> None:
     """Entry point of the console script."""
     app()
+
+
+if __name__ == "__main__":
+    main()

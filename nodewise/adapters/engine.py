@@ -1,5 +1,10 @@
 """The swarm through the Engine API: ``nodewise.ports.Engine`` on the docker SDK's raw requests.
 
+What Swarm does (shown by tests/integration/test_engine.py): every write wipes UpdateStatus and overwrites
+PreviousSpec. An automatic rollback empties PreviousSpec and gives its reason in the message of
+``rollback_started`` only; a person's swaps the two specs and is "manually requested rollback" there. Both end
+as "rollback completed".
+
 Specs go through untouched: what is read is what is written, but for what the caller changed. The SDK's own
 ``update_service`` is not used because it drops and resets fields. Refuses to know what a rollout is.
 """
@@ -90,6 +95,9 @@ class SwarmEngine:
 
         The tasks are read before their up-to-dateness, so a flag is never older than its task. Before
         that, read the service: then "up to date" means a spec that is at least as new as the one seen.
+
+        Swarm compares by value: a task that ended long ago is up to date again when the service goes back
+        to what that task was made from. Failures of one rollout are those that were not there before it.
         """
         if not service_ids:
             return []

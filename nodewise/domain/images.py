@@ -30,12 +30,12 @@ class ImageName:
     @classmethod
     def parse(cls, text: str) -> ImageName:
         """Take *text* apart. Raises UserError naming the part that is wrong."""
-        name, _, digest = text.strip().partition("@")
-        if digest and not _DIGEST.fullmatch(digest):
+        name, at, digest = text.strip().partition("@")
+        if at and not _DIGEST.fullmatch(digest):
             raise _bad(text, f"digest {digest!r}", "sha256: and 64 hex digits")
         head, slash, last = name.rpartition("/")
-        last, _, tag = last.partition(":")
-        if tag and not _TAG.fullmatch(tag):
+        last, colon, tag = last.partition(":")
+        if colon and not _TAG.fullmatch(tag):
             raise _bad(text, f"tag {tag!r}", "letters, digits, '_', '.', '-', at most 128")
         registry, path = _split_registry(head + slash + last)
         if not _REGISTRY.fullmatch(registry):

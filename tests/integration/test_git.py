@@ -83,7 +83,7 @@ def test_a_server_that_gives_out_no_bare_commits_is_asked_for_the_ref(
     monkeypatch.setenv("HOME", str(home))
     local.checkout(str(repository), "refs/heads/main", wanted, tmp_path / "into")
     assert (tmp_path / "into" / "version").read_text() == "1"
-    with pytest.raises(GiveUp, match="unadvertised object|not our ref"):
+    with pytest.raises(GiveUp, match=r"unadvertised object|not our ref"):
         local.checkout(str(repository), "", wanted, tmp_path / "no-ref")
 
 
@@ -101,7 +101,7 @@ def test_a_tree_is_not_a_commit(repository: Path, local: GitCli, tmp_path: Path)
 
 
 def test_a_repository_that_is_not_there_is_given_up(local: GitCli, tmp_path: Path) -> None:
-    with pytest.raises(GiveUp, match="does not appear to be a git repository|not found|does not exist"):
+    with pytest.raises(GiveUp, match=r"does not appear to be a git repository|not found|does not exist"):
         local.checkout(str(tmp_path / "missing"), "refs/heads/main", NOWHERE, tmp_path / "into")
 
 
@@ -232,7 +232,7 @@ def test_a_repository_is_fetched_over_the_network(daemon: str, repository: Path,
 
 @pytest.mark.parametrize("scheme", ["git", "http"])
 def test_a_server_that_does_not_answer_is_tried_later(scheme: str, tmp_path: Path) -> None:
-    with pytest.raises(RetryLater, match="(?i)refused|connect"):
+    with pytest.raises(RetryLater, match=r"(?i)refused|connect"):
         url = f"{scheme}://127.0.0.1:{free_port()}/app"
         GitCli(timeout=60).checkout(url, "refs/heads/main", NOWHERE, tmp_path / "into")
 

@@ -1,0 +1,44 @@
+"""A rollout as it goes on: every change of it, read from the store, until it has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from nodewise.answers import schemas
+from nodewise.answers.rollouts import rollout
+from nodewise.bootstrap import Deps
+from nodewise.domain.errors import NotFound
+from nodewise.domain.rollout import Rollout
+
+LOOK_EVERY = 0.25  # seconds; a rollout itself looks at the swarm no more often
+EVIDENCE_WAIT = 3.0  # seconds that the log lines of a failed task may come after the rollout's end
+
+
+def follow(deps: Deps, rollout_id: str, keep_alive: float = 5.0) -> Iterator[schemas.Rollout | None]:
+    """Each state of the rollout, the present one at once, the last one at the end.
+
+    None every *keep_alive* seconds in which nothing changed. Raises NotFound.
+    """
+    seen: tuple[int, str] | None = None
+    told = ended = 0.0
+    while True:
+        value = deps.store.rollout(rollout_id)
+        if value is None:
+            raise NotFound(f"there is no rollout {rollout_id!r}", "see 'nodewise rollouts'", "id")
+        now = time.monotonic()
+        if (value.version, value.evidence) != seen:
+            seen, told = (value.version, value.evidence), now
+            yield rollout(value)
+        elif now - told >= keep_alive:
+            told = now
+            yield None
+        if value.phase.terminal:
+            ended = ended or now
+            if not _evidence_may_come(value) or now - ended >= EVIDENCE_WAIT:
+                return
+        time.sleep(LOOK_EVERY)
+
+
+def _evidence_may_come(value: Rollout) -> bool:
+    return bool(value.failing_task) and not value.evidence

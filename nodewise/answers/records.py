@@ -1,0 +1,97 @@
+"""What the store has on record, and the swarm's nodes, as they are answered. Raises NotFound by name."""
+
+from __future__ import annotations
+
+import re
+
+from nodewise.answers import schemas
+from nodewise.answers.rollouts import release, rollout, rollout_detail
+from nodewise.bootstrap import Deps
+from nodewise.domain.build import Build
+from nodewise.domain.delivery import StoredEvent
+from nodewise.domain.errors import NotFound
+from nodewise.domain.events import kind_of, to_dict
+
+_USER_INFO = re.compile(r"(?<=://)[^/@]*@")
+
+
+def rollouts(deps: Deps, service: str | None = None, limit: int = 50, active: bool = False) -> schemas.Rollouts:
+    """Rollouts, newest first."""
+    return schemas.Rollouts(rollouts=[rollout(r) for r in deps.store.rollouts(service, limit=limit, active=active)])
+
+
+def one_rollout(deps: Deps, rollout_id: str) -> schemas.RolloutDetail:
+    """One rollout with its readings."""
+    found = deps.store.rollout(rollout_id)
+    if found is None:
+        raise NotFound(f"there is no rollout {rollout_id!r}", "see 'nodewise rollouts'", "id")
+    return rollout_detail(found, deps.store.readings(rollout_id))
+
+
+def releases(deps: Deps, service: str, limit: int = 50) -> schemas.Releases:
+    """Releases of one service, newest first. None on record is not an error."""
+    return schemas.Releases(releases=[release(r) for r in deps.store.releases(service, limit=limit)])
+
+
+def deliveries(deps: Deps, limit: int = 50, before: str | None = None) -> schemas.Deliveries:
+    """Deliveries, newest first."""
+    found = deps.store.deliveries(limit=limit, before=before)
+    return schemas.Deliveries(deliveries=[schemas.Delivery.model_validate(d) for d in found])
+
+
+def one_delivery(deps: Deps, delivery_id: str) -> schemas.DeliveryDetail:
+    """One delivery with its events and what they led to."""
+    found = deps.store.delivery(delivery_id)
+    if found is None:
+        raise NotFound(f"there is no delivery {delivery_id!r}", "see 'nodewise deliveries'", "id")
+    plain = schemas.Delivery.model_validate(found)
+    events = [_event(e) for e in deps.store.delivery_events(delivery_id)]
+    return schemas.DeliveryDetail(**dict(plain), events=events)
+
+
+def builds(deps: Deps, limit: int = 50) -> schemas.Builds:
+    """Builds, newest first."""
+    return schemas.Builds(builds=[_build(b) for b in deps.store.builds(limit)])
+
+
+def one_build(deps: Deps, build_id: str) -> schemas.Build:
+    """One build."""
+    found = deps.store.build(build_id)
+    if found is None:
+        raise NotFound(f"there is no build {build_id!r}", "see 'nodewise builds'", "id")
+    return _build(found)
+
+
+def build_log(deps: Deps, build_id: str, after: int = 0) -> tuple[str, int]:
+    """The log that came after number *after*, and the number to go on from."""
+    one_build(deps, build_id)
+    lines = deps.store.build_log(build_id, after)
+    return "".join(text for _, text in lines), lines[-1][0] if lines else after
+
+
+def nodes(deps: Deps) -> schemas.Nodes:
+    """Every node of the swarm. Raises RetryLater when the swarm does not answer."""
+    views = sorted(deps.engine.nodes(), key=lambda n: (n.name, n.id))
+    return schemas.Nodes(nodes=[schemas.Node.model_validate(n) for n in views])
+
+
+def _event(stored: StoredEvent) -> schemas.Event:
+    return schemas.Event(
+        id=stored.id,
+        kind=kind_of(stored.event),
+        data={k: _without_login(v) if isinstance(v, str) else v for k, v in to_dict(stored.event).items()},
+        origin=stored.origin,
+        created_at=stored.created_at,
+        done_at=stored.done_at,
+        outcome=stored.outcome,
+    )
+
+
+def _build(value: Build) -> schemas.Build:
+    shape = schemas.Build.model_validate(value)
+    return shape.model_copy(update={"repository": _without_login(value.repository)})
+
+
+def _without_login(url: str) -> str:
+    """A URL may carry a token in front of its host; nobody needs to read it."""
+    return _USER_INFO.sub("", url)

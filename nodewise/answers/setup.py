@@ -1,0 +1,78 @@
+"""Checks for ``nodewise doctor``: settings, schema, the registries, the labels of services, the machine's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodewise.answers.checks import Check, check_store
+from nodewise.bootstrap import Deps
+from nodewise.config.labels import read_labels
+from nodewise.config.settings import Settings
+from nodewise.domain.errors import NodewiseError, UserError
+from nodewise.domain.images import ImageName
+from nodewise.domain.swarm import ServiceView
+
+
+def check_settings(settings: Settings) -> Check:
+    """They could be read, and something may come in by them."""
+    detail = (
+        f"data in {settings.data_dir}, {_count(len(settings.hooks), 'hook')}, {_count(len(settings.builds), 'build')}"
+    )
+    if not settings.hooks:
+        return Check("settings", False, f"{detail}: no webhook is let in", "name one under 'hooks' in nodewise.yaml")
+    return Check("settings", True, detail)
+
+
+def check_schema(deps: Deps) -> Check:
+    """The database answers, and its tables are there."""
+    found = check_store(deps)
+    if not found.ok:
+        return found
+    try:
+        deps.store.outbox_size()
+    except Exception as error:  # whatever the database says: its tables are not as they should be
+        return Check("store", False, f"the tables are not there: {type(error).__name__}", "start 'nodewise up' once")
+    return found
+
+
+def check_services(deps: Deps) -> Iterator[Check]:
+    """What the swarm's services ask of Nodewise: their labels, and the registries that their images are in."""
+    try:
+        services = deps.engine.services()
+    except NodewiseError:
+        return
+    labels = {s.name: read_labels(s.labels, deps.settings.label_defaults) for s in services}
+    wrong = sorted(name for name, found in labels.items() if found.problems)
+    tracked = [s for s in services if labels[s.name].track is not None]
+    if wrong:
+        yield Check("labels", False, f"misconfigured: {', '.join(wrong)}", "see 'nodewise status'")
+    else:
+        hint = "" if tracked else "set the label nodewise.track on those that should follow their image"
+        yield Check("labels", True, f"{len(tracked)} of {_count(len(services), 'service')} follow their image", hint)
+    for registry, image in sorted(_one_image_each(tracked).items()):
+        yield _check_registry(deps, registry, image)
+
+
+def _one_image_each(services: list[ServiceView]) -> dict[str, ImageName]:
+    """One image of every registry that is in use: asking for it is what every plan begins with."""
+    images: dict[str, ImageName] = {}
+    for service in services:
+        try:
+            image = ImageName.parse(service.image)
+        except UserError:
+            continue
+        images.setdefault(image.registry, image)
+    return images
+
+
+def _check_registry(deps: Deps, registry: str, image: ImageName) -> Check:
+    try:
+        deps.engine.resolve(image)
+    except NodewiseError as error:
+        hint = error.hint or f"check the login for {registry} under 'registries', and the way from the managers to it"
+        return Check("registry", False, f"{registry}: {error.what}", hint)
+    return Check("registry", True, f"{registry} answers the managers")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,83 @@
+"""``--local``: the same questions as the API's, put to the store and the swarm themselves."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel
+
+from nodewise import intake
+from nodewise.answers import records, services
+from nodewise.answers.following import follow
+from nodewise.answers.rollouts import rollout
+from nodewise.bootstrap import Deps
+from nodewise.client import Json
+
+
+class LocalClient:
+    """``nodewise.client.Nodewise`` without a web process in between."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def services(self) -> list[Json]:
+        return _list(services.services(self._deps).services)
+
+    def service(self, name: str) -> Json:
+        return _json(services.service(self._deps, name))
+
+    def releases(self, service: str, limit: int) -> list[Json]:
+        return _list(records.releases(self._deps, service, limit).releases)
+
+    def rollouts(self, service: str | None, limit: int) -> list[Json]:
+        return _list(records.rollouts(self._deps, service, limit).rollouts)
+
+    def rollout(self, rollout_id: str) -> Json:
+        return _json(records.one_rollout(self._deps, rollout_id))
+
+    def follow(self, rollout_id: str) -> Iterator[Json | None]:
+        return (None if state is None else _json(state) for state in follow(self._deps, rollout_id))
+
+    def deliveries(self, limit: int) -> list[Json]:
+        return _list(records.deliveries(self._deps, limit).deliveries)
+
+    def delivery(self, delivery_id: str) -> Json:
+        return _json(records.one_delivery(self._deps, delivery_id))
+
+    def builds(self, limit: int) -> list[Json]:
+        return _list(records.builds(self._deps, limit).builds)
+
+    def build(self, build_id: str) -> Json:
+        return _json(records.one_build(self._deps, build_id))
+
+    def build_log(self, build_id: str, after: int) -> tuple[str, int]:
+        return records.build_log(self._deps, build_id, after)
+
+    def nodes(self) -> list[Json]:
+        return _list(records.nodes(self._deps).nodes)
+
+    def deploy(self, service: str, image: str) -> Json:
+        return _json(rollout(intake.deploy(self._deps, service, image, whoami())))
+
+    def rollback(self, service: str, to: int | None) -> Json:
+        return _json(rollout(intake.rollback(self._deps, service, to, whoami())))
+
+    def replay(self, delivery_id: str) -> Json:
+        return {"delivery": delivery_id, "events": intake.replay(self._deps, delivery_id, whoami())}
+
+
+def whoami() -> str:
+    """The person at this machine, as it stands in the audit."""
+    try:
+        return f"local:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "local"
+
+
+def _json(shape: BaseModel) -> Json:
+    return shape.model_dump(mode="json")
+
+
+def _list(shapes: Sequence[BaseModel]) -> list[Json]:
+    return [_json(s) for s in shapes]

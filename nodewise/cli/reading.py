@@ -1,0 +1,166 @@
+"""The verbs that look: status, history, rollouts, releases, deliveries, builds, nodes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from nodewise.cli.app import READING, JsonOption, LimitOption, ServiceArgument, app, connect, guarded, print_json
+
+
+@app.command(rich_help_panel=READING)
+@guarded
+def status(
+    ctx: typer.Context,
+    service: Annotated[str, typer.Argument(help="One service with its tasks; all services without it.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """What runs, what it follows, and how the last rollout went."""
+    client = connect(ctx)
+    if service:
+        one = client.service(service)
+        return print_json(one) if as_json else _show_service(one)
+    found = client.services()
+    if as_json:
+        return print_json({"services": found})
+    from nodewise.cli import tables
+
+    out = tables.console()
+    tables.show(out, tables.status_table(found), "the swarm has no services", found)
+    _show_problems(out, found)
+    return None
+
+
+@app.command(rich_help_panel=READING)
+@guarded
+def history(ctx: typer.Context, service: ServiceArgument, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
+    """The rollouts of one service, newest first."""
+    _rollouts(connect(ctx).rollouts(service, limit), as_json, f"no rollout of {service} is on record")
+
+
+@app.command(rich_help_panel=READING)
+@guarded
+def rollouts(ctx: typer.Context, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
+    """The rollouts of all services, newest first."""
+    _rollouts(connect(ctx).rollouts(None, limit), as_json, "no rollout is on record")
+
+
+@app.command(rich_help_panel=READING)
+@guarded
+def releases(
+    ctx: typer.Context, service: ServiceArgument, limit: LimitOption = 20, as_json: JsonOption = False
+) -> None:
+    """What a service has run: where 'nodewise rollback --to' can go."""
+    found = connect(ctx).releases(service, limit)
+    if as_json:
+        return print_json({"releases": found})
+    from nodewise.cli import tables
+
+    return tables.show(tables.console(), tables.release_table(found), f"no release of {service} is on record", found)
+
+
+@app.command(rich_help_panel=READING)
+@guarded
+def deliveries(
+    ctx: typer.Context,
+    delivery: Annotated[str, typer.Argument(help="One delivery, and what it led to.")] = "",
+    limit: LimitOption = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Webhook requests as they came in, newest first."""
+    client = connect(ctx)
+    found = [client.delivery(delivery)] if delivery else client.deliveries(limit)
+    if as_json:
+        return print_json(found[0] if delivery else {"deliveries": found})
+    from nodewise.cli import tables
+
+    out = tables.console()
+    tables.show(out, tables.delivery_table(found), "nothing has been delivered", found)
+    if delivery:
+        out.print()
+        tables.show(out, tables.event_table(found[0]["events"]), "it meant nothing", found[0]["events"])
+    return None
+
+
+@app.command(rich_help_panel=READING)
+@guarded
+def builds(
+    ctx: typer.Context,
+    build: Annotated[str, typer.Argument(help="One build.")] = "",
+    log: Annotated[bool, typer.Option("--log", help="What the build printed, followed until its end.")] = False,
+    limit: LimitOption = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Images made from commits, newest first."""
+    client = connect(ctx)
+    if log:
+        if not build:
+            raise typer.BadParameter("name the build whose log is wanted: nodewise builds BUILD --log")
+        return _print_log(client, build)
+    found = [client.build(build)] if build else client.builds(limit)
+    if as_json:
+        return print_json(found[0] if build else {"builds": found})
+    from nodewise.cli import tables
+
+    return tables.show(tables.console(), tables.build_table(found), "nothing has been built", found)
+
+
+@app.command(rich_help_panel=READING)
+@guarded
+def nodes(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """The nodes of the swarm."""
+    found = connect(ctx).nodes()
+    if as_json:
+        return print_json({"nodes": found})
+    from nodewise.cli import tables
+
+    return tables.show(tables.console(), tables.node_table(found), "the swarm has no nodes", found)
+
+
+def _rollouts(found: list[dict[str, Any]], as_json: bool, empty: str) -> None:
+    if as_json:
+        return print_json({"rollouts": found})
+    from nodewise.cli import tables
+
+    return tables.show(tables.console(), tables.rollout_table(found), empty, found)
+
+
+def _show_service(service: dict[str, Any]) -> None:
+    from nodewise.cli import tables
+
+    out = tables.console()
+    out.print(tables.status_table([service]))
+    _show_problems(out, [service])
+    out.print()
+    tables.show(out, tables.task_table(service["nodes"]), "no task", service["nodes"])
+
+
+def _show_problems(out: Any, services: list[dict[str, Any]]) -> None:
+    from nodewise.cli import tables
+
+    lines = tables.problem_lines(services)
+    if lines:
+        out.print()
+        out.print(tables.cell("left alone by events until these labels are mended:"))
+    for line in lines:
+        out.print(line)
+
+
+def _print_log(client: Any, build_id: str) -> None:
+    """The log as it grows. The build is asked for first: what it printed before its end must not be missed."""
+    import time
+
+    from nodewise.cli.words import printable
+
+    after = 0
+    while True:
+        ended = client.build(build_id)["ended_at"] is not None
+        text, after = client.build_log(build_id, after)
+        sys.stdout.write(printable(text))
+        sys.stdout.flush()
+        if ended and not text:
+            return
+        if not text:
+            time.sleep(0.5)

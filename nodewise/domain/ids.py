@@ -1,0 +1,21 @@
+"""Ids: short, sortable by the time they were made, and not to be guessed."""
+
+from __future__ import annotations
+
+import secrets
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
+_TIME_DIGITS, _RANDOM_DIGITS = 9, 5
+
+
+def new_id(prefix: str, now: float) -> str:
+    """``prefix-`` and fourteen characters: milliseconds since the epoch, then chance."""
+    return f"{prefix}-{_digits(int(now * 1000) % 32**_TIME_DIGITS, _TIME_DIGITS)}{_digits(secrets.randbits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)}"
+
+
+def _digits(number: int, count: int) -> str:
+    text = ""
+    for _ in range(count):
+        number, digit = divmod(number, 32)
+        text = _ALPHABET[digit] + text
+    return text

@@ -1,0 +1,106 @@
+"""Rows and values: each domain value to the row that holds it, and back, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from nodewise.domain import events as event_codec
+from nodewise.domain.build import Build, BuildState
+from nodewise.domain.delivery import Delivery, StoredEvent, Verdict
+from nodewise.domain.release import Release, ReleaseState
+from nodewise.domain.rollout import Kind, Phase, Plan, Rollout
+from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
+from nodewise.domain.steps import Verdict as GateVerdict
+
+Row = Mapping[str, Any]
+
+
+def clean(text: str) -> str:
+    """PostgreSQL's text cannot hold NUL; nothing that a person reads needs it."""
+    return text.replace("\0", "�")
+
+
+def rollout_row(rollout: Rollout) -> dict[str, Any]:
+    """Everything but the steps, which have rows of their own, and the version, which the query counts up."""
+    row = {f.name: getattr(rollout, f.name) for f in fields(rollout) if f.name not in ("steps", "version")}
+    row["plan"] = None if rollout.plan is None else asdict(rollout.plan)
+    return row
+
+
+def rollout_of(row: Row, steps: Iterable[Row]) -> Rollout:
+    values = {f.name: row[f.name] for f in fields(Rollout) if f.name != "steps"}
+    values["kind"], values["phase"] = Kind(row["kind"]), Phase(row["phase"])
+    values["plan"] = None if row["plan"] is None else plan_of(row["plan"])
+    return Rollout(**values, steps=tuple(step_of(s) for s in steps))
+
+
+def plan_of(data: Row) -> Plan:
+    gates = tuple(GatePlan(**gate) for gate in data["gates"])
+    return Plan(**{**data, "gates": gates, "notes": tuple(data["notes"])})
+
+
+def step_row(rollout_id: str, position: int, step: Step) -> dict[str, Any]:
+    return {**asdict(step), "rollout_id": rollout_id, "position": position, "tasks": list(step.tasks)}
+
+
+def step_of(row: Row) -> Step:
+    return Step(
+        node_id=row["node_id"],
+        node=row["node"],
+        state=StepState(row["state"]),
+        since=row["since"],
+        tasks=tuple(row["tasks"]),
+        streaks=tuple(Streak(**s) for s in row["streaks"]),
+        detail=row["detail"],
+    )
+
+
+def reading_row(rollout_id: str, reading: Reading) -> dict[str, Any]:
+    row = asdict(reading)
+    row.pop("reached")
+    return {**row, "rollout_id": rollout_id, "detail": clean(reading.detail)}
+
+
+def reading_of(row: Row) -> Reading:
+    return Reading(
+        row["gate"], row["node_id"], GateVerdict(row["verdict"]), row["detail"], row["at"], row["task_id"]
+    )
+
+
+def release_row(release: Release) -> dict[str, Any]:
+    return {**asdict(release), "fingerprint": release.fingerprint}
+
+
+def release_of(row: Row) -> Release:
+    values = {f.name: row[f.name] for f in fields(Release)}
+    return Release(**{**values, "state": ReleaseState(row["state"])})
+
+
+def build_row(build: Build) -> dict[str, Any]:
+    row = asdict(build)
+    row.pop("version")
+    return row
+
+
+def build_of(row: Row) -> Build:
+    values = {f.name: row[f.name] for f in fields(Build)}
+    return Build(**{**values, "state": BuildState(row["state"])})
+
+
+def delivery_of(row: Row) -> Delivery:
+    values = {f.name: row[f.name] for f in fields(Delivery)}
+    return Delivery(**{**values, "verdict": Verdict(row["verdict"])})
+
+
+def event_of(row: Row) -> StoredEvent:
+    return StoredEvent(
+        id=row["id"],
+        event=event_codec.from_dict(row["kind"], row["data"]),
+        origin=row["origin"],
+        created_at=row["created_at"],
+        delivery_id=row["delivery_id"] or "",
+        done_at=row["done_at"],
+        outcome=row["outcome"],
+    )

@@ -1,0 +1,106 @@
+"""The database behind the store: SQLite (WAL) or PostgreSQL, and what each needs to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from nodewise.domain.errors import RetryLater, UserError
+
+_WRITE = "nodewise_write"
+_BUSY_MS = 10_000
+
+
+class Database:
+    """Connections and transactions. One per process; call ``dispose`` after a fork."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _normal(url)
+        try:
+            self.engine = _create(self.url)
+        except ArgumentError as error:
+            raise UserError(
+                "the database URL cannot be read", "sqlite:////path/to/file or postgresql://user@host/name",
+                "NODEWISE_DATABASE_URL",
+            ) from error
+        self._writer = self.engine.execution_options(**{_WRITE: True})
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with _translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction. On SQLite it takes the write lock at once: it can wait, but not fail half-way."""
+        with _translated(), self._writer.begin() as connection:
+            yield connection
+
+    def insert(self, table: Table) -> Any:
+        """INSERT with ON CONFLICT, which each database spells in its own dialect."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def dispose(self) -> None:
+        """Forget the parent's connections without closing them: they are the parent's."""
+        self.engine.dispose(close=False)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _create(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
+    path = url.partition("///")[2]
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=8, max_overflow=8)
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        for pragma in (
+            f"busy_timeout={_BUSY_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",  # a delivery is answered only when it is on the disk
+            "foreign_keys=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(_WRITE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _normal(url: str) -> str:
+    for short in ("postgres://", "postgresql://"):
+        if url.startswith(short):
+            return "postgresql+psycopg://" + url.removeprefix(short)
+    return url
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise RetryLater(f"the database does not answer: {type(error.orig).__name__}", delay=2.0) from error
+
+
+def ping(connection: Connection) -> None:
+    connection.execute(text("SELECT 1"))
+
+

@@ -1,0 +1,223 @@
+"""The tables. Times are seconds since the epoch; what has a shape of its own in the domain is JSON."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("provider", String(64), nullable=False),
+    Column("hook", String(64), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("body_digest", String(80)),  # null where the id is under the signature: nulls never clash
+    Column("verdict", String(16), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("received_at", Float, nullable=False, index=True),
+    Column("size", Integer, nullable=False),
+    Column("body", LargeBinary),  # compressed; null once expired
+    UniqueConstraint("hook", "key"),
+    UniqueConstraint("hook", "body_digest"),
+)
+
+rejected = Table(
+    "rejected",
+    metadata,
+    Column("provider", String(64), primary_key=True),
+    Column("hook", String(64), primary_key=True),
+    Column("reason", String(64), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last_at", Float, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("delivery_id", String(32), ForeignKey("deliveries.id"), index=True),
+    Column("kind", String(32), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("done_at", Float),
+    Column("outcome", Text, nullable=False),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("service", String(255), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("image", Text, nullable=False),
+    Column("digest", String(140), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_releases_fingerprint", "service", "fingerprint"),
+)
+
+_ACTIVE = "phase IN ('moving', 'rolling_back', 'swarm_rolling_back')"
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("service", String(255), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("phase", String(24), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("image", Text, nullable=False),
+    Column("requested", Integer),
+    Column("event_id", String(32), nullable=False),
+    Column("service_id", String(64), nullable=False),
+    Column("from_number", Integer),
+    Column("to_number", Integer),
+    Column("plan", JSON),
+    Column("reason", Text, nullable=False),
+    Column("failing_task", String(64), nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("written_at", Float),
+    Column("ended_at", Float),
+    Column("deadline_at", Float),
+    Index("ix_rollouts_service", "service", "id"),
+    # The database itself guarantees it: at most one rollout holds a service, and at most one waits for it.
+    Index("uq_rollouts_active", "service", unique=True, sqlite_where=text(_ACTIVE), postgresql_where=text(_ACTIVE)),
+    Index(
+        "uq_rollouts_queued",
+        "service",
+        unique=True,
+        sqlite_where=text("phase = 'queued'"),
+        postgresql_where=text("phase = 'queued'"),
+    ),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("rollout_id", String(32), ForeignKey("rollouts.id"), primary_key=True),
+    Column("node_id", String(64), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("node", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("since", Float, nullable=False),
+    Column("tasks", JSON, nullable=False),
+    Column("streaks", JSON, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("rollout_id", String(32), ForeignKey("rollouts.id"), nullable=False, index=True),
+    Column("gate", String(32), nullable=False),
+    Column("node_id", String(64), nullable=False),
+    Column("task_id", String(64), nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+builds = Table(
+    "builds",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("commit", String(64), nullable=False),
+    Column("image", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("event_id", String(32), nullable=False),
+    Column("dockerfile", Text, nullable=False),
+    Column("context", Text, nullable=False),
+    Column("args", JSON, nullable=False),
+    Column("image_id", String(140), nullable=False),
+    Column("digest", String(140), nullable=False),
+    Column("error", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Index("ix_builds_commit", "name", "commit"),
+)
+
+build_logs = Table(
+    "build_logs",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("build_id", String(32), ForeignKey("builds.id"), nullable=False, index=True),
+    Column("text", Text, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("verb", String(16), primary_key=True),
+    Column("subject", String(32), primary_key=True),
+    Column("due_at", Float, nullable=False, index=True),
+    Column("leased_until", Float),
+    Column("published_at", Float),  # when the sweep last told the queue
+    Column("attempts", Integer, nullable=False),
+    Column("rev", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("last_error", Text, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+    Column("last_used_at", Float),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", String(64), nullable=False),
+    Column("subject", Text, nullable=False, index=True),
+    Column("detail", Text, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Float, nullable=False),
+)

@@ -1,0 +1,99 @@
+"""The GET routes: thin, because ``nodewise.answers`` has the answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+
+from nodewise.answers import records, schemas, services
+from nodewise.bootstrap import Deps
+from nodewise.web.shapes import answer, documented
+from nodewise.web.stream import Streams
+
+_TEXT: dict[str, Any] = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+_EVENTS: dict[str, Any] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+
+
+def add_services(api: APIBlueprint, deps: Deps) -> None:
+    """Services, releases, nodes."""
+
+    @api.get("/services", summary="Every service of the swarm", responses=documented(200, schemas.Services, 503))
+    def list_services() -> Response:
+        return answer(services.services(deps))
+
+    @api.get(
+        "/services/<name>",
+        summary="One service, with its tasks by node",
+        responses=documented(200, schemas.ServiceDetail, 404, 503),
+    )
+    def get_service(path: schemas.ServiceName) -> Response:
+        return answer(services.service(deps, path.name))
+
+    @api.get("/services/<name>/releases", summary="What a service has run", responses=documented(200, schemas.Releases))
+    def list_releases(path: schemas.ServiceName, query: schemas.Page) -> Response:
+        return answer(records.releases(deps, path.name, query.limit))
+
+    @api.get("/nodes", summary="Every node of the swarm", responses=documented(200, schemas.Nodes, 503))
+    def list_nodes() -> Response:
+        return answer(records.nodes(deps))
+
+
+def add_rollouts(api: APIBlueprint, deps: Deps) -> None:
+    """Rollouts, as they are and as they go on."""
+    streams = Streams(deps)
+
+    @api.get("/rollouts", summary="Rollouts, newest first", responses=documented(200, schemas.Rollouts))
+    def list_rollouts(query: schemas.RolloutsPage) -> Response:
+        return answer(records.rollouts(deps, query.service, query.limit, query.active))
+
+    @api.get(
+        "/rollouts/<id>",
+        summary="One rollout: steps, gates, readings, reason, evidence",
+        responses=documented(200, schemas.RolloutDetail, 404),
+    )
+    def get_rollout(path: schemas.Id) -> Response:
+        return answer(records.one_rollout(deps, path.id))
+
+    @api.get(
+        "/rollouts/<id>/stream",
+        summary="The rollout at every change, as server-sent events, until it has ended",
+        responses=documented(200, _EVENTS, 404, 503),
+    )
+    def stream_rollout(path: schemas.Id) -> Response:
+        return streams.open(path.id)
+
+
+def add_records(api: APIBlueprint, deps: Deps) -> None:
+    """Deliveries and builds."""
+
+    @api.get("/deliveries", summary="Deliveries, newest first", responses=documented(200, schemas.Deliveries))
+    def list_deliveries(query: schemas.DeliveriesPage) -> Response:
+        return answer(records.deliveries(deps, query.limit, query.before))
+
+    @api.get(
+        "/deliveries/<id>",
+        summary="One delivery, and what its events led to",
+        responses=documented(200, schemas.DeliveryDetail, 404),
+    )
+    def get_delivery(path: schemas.Id) -> Response:
+        return answer(records.one_delivery(deps, path.id))
+
+    @api.get("/builds", summary="Builds, newest first", responses=documented(200, schemas.Builds))
+    def list_builds(query: schemas.Page) -> Response:
+        return answer(records.builds(deps, query.limit))
+
+    @api.get("/builds/<id>", summary="One build", responses=documented(200, schemas.Build, 404))
+    def get_build(path: schemas.Id) -> Response:
+        return answer(records.one_build(deps, path.id))
+
+    @api.get(
+        "/builds/<id>/log",
+        summary="What a build printed; the header Nodewise-Log-Next says where to go on",
+        responses=documented(200, _TEXT, 404),
+    )
+    def get_build_log(path: schemas.Id, query: schemas.LogPage) -> Response:
+        text, last = records.build_log(deps, path.id, query.after)
+        headers = {"Nodewise-Log-Next": str(last)}
+        return Response(text, headers=headers, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,1 @@
+"""What breaks in the middle: processes killed, messages doubled and lost."""

@@ -1,0 +1,209 @@
+"""A scene: the lab, a registry and a Nodewise wired to it, and services of its own, gone at the end.
+
+Everything goes through the Engine API of the lab's engines, as a user's own tools would.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import requests
+
+from tests.lab.lab import Lab
+from tests.lab.registry import Registry
+from tests.product import Product, free_port, wait_for
+
+HOOK_SECRET = "scene-hook-secret-of-no-value"
+SECOND = 1_000_000_000
+
+
+class Scene:
+    """One test's own corner of the lab."""
+
+    def __init__(self, lab: Lab, registry: Registry, product: Product, name: str) -> None:
+        self.lab = lab
+        self.registry = registry
+        self.product = product
+        self.name = f"{name}-{uuid.uuid4().hex[:6]}"
+        self.rollout_id = ""
+        self._created: list[str] = []
+
+    # -- engines -----------------------------------------------------------------------------------
+
+    def client(self) -> docker.APIClient:
+        """The API of the first manager, which also builds and pushes."""
+        return self.lab.managers[0].client()
+
+    def addresses(self) -> list[str]:
+        return [node.address for node in self.lab.nodes]
+
+    def port(self) -> int:
+        return self.lab.free_port()
+
+    # -- images ------------------------------------------------------------------------------------
+
+    def image(self, tag: str) -> str:
+        return f"{self.registry.address}/{self.name}/app:{tag}"
+
+    def app(self, tag: str, broken: bool = False, push: bool = True) -> str:
+        """The sample app as version *tag*; ``broken``: its health address answers 500."""
+        image = self.image(tag)
+        self.lab.build_app(image, version=tag, broken=broken)
+        if push:
+            self.push(image)
+        return image
+
+    def push(self, image: str) -> str:
+        """docker push. Returns the digest."""
+        digest = ""
+        for line in self.client().push(image, stream=True, decode=True):
+            assert "error" not in line, line["error"]
+            digest = (line.get("aux") or {}).get("Digest", digest)
+        return digest
+
+    def tag_many(self, image: str, tags: Sequence[str]) -> None:
+        """Give one manifest in the registry more tags, without an engine."""
+        path = image.partition("/")[2].rpartition(":")[0]
+        base = f"http://{self.registry.address}/v2/{path}/manifests"
+        kind = "application/vnd.docker.distribution.manifest.v2+json"
+        with requests.Session() as http:
+            manifest = http.get(f"{base}/{image.rpartition(':')[2]}", headers={"Accept": kind}, timeout=10).content
+            for tag in tags:
+                http.put(f"{base}/{tag}", data=manifest, headers={"Content-Type": kind}, timeout=10).raise_for_status()
+
+    # -- services ----------------------------------------------------------------------------------
+
+    def create_service(
+        self,
+        name: str,
+        image: str,
+        replicas: int | None = 3,
+        port: int | None = None,
+        track: str = "semver:^1",
+        update: dict[str, Any] | None = None,
+        **labels: str,
+    ) -> str:
+        """A service on the sample app, running before this returns. ``replicas`` None: global."""
+        full = f"{self.name}-{name}"
+        marks = {f"nodewise.{key.replace('__', '.')}": value for key, value in labels.items()}
+        if track:
+            marks["nodewise.track"] = track
+        mode = {"Global": {}} if replicas is None else {"Replicated": {"Replicas": replicas}}
+        ports = [{"Protocol": "tcp", "TargetPort": 8080, "PublishedPort": port, "PublishMode": "host"}] if port else []
+        spec = {
+            "Name": full,
+            "Labels": marks,
+            "TaskTemplate": {
+                "ContainerSpec": {
+                    "Image": image,
+                    "StopGracePeriod": SECOND,
+                    "HealthCheck": {
+                        "Test": ["CMD", "/bin/wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/version"],
+                        "Interval": SECOND,
+                        "Timeout": SECOND,
+                        "Retries": 3,
+                    },
+                },
+                "RestartPolicy": {"Condition": "any", "Delay": SECOND},
+            },
+            "Mode": mode,
+            "UpdateConfig": {"Parallelism": 1, "FailureAction": "pause", "Order": "stop-first", **(update or {})},
+            "EndpointSpec": {"Mode": "dnsrr" if port else "vip", "Ports": ports},
+        }
+        client = self.client()
+        client._result(client._post_json(client._url("/services/create"), data=spec), True)
+        self._created.append(full)
+        if replicas != 0:
+            wanted = len(self.lab.nodes) if replicas is None else replicas
+            wait_for(f"{full} to run", lambda: len(self.running_tags(full)) == wanted, 60)
+        return full
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.client().inspect_service(service)
+        return found
+
+    def services(self) -> list[dict[str, Any]]:
+        return [s for s in self.client().services() if s["Spec"]["Name"].startswith(self.name)]
+
+    def tasks(self, service: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.client().tasks(filters={"service": service})
+        return found
+
+    def running_tags(self, service: str) -> list[str]:
+        """The tag of every task that runs and is meant to."""
+        return [
+            t["Spec"]["ContainerSpec"]["Image"].partition("@")[0].rpartition(":")[2]
+            for t in self.tasks(service)
+            if t["DesiredState"] == t["Status"]["State"] == "running"
+        ]
+
+    def update_state(self, service: str) -> str:
+        return str((self.inspect(service).get("UpdateStatus") or {}).get("State", ""))
+
+    def bare_update(self, service: str, image: str) -> None:
+        """What a user's own script would do: the spec with another image, through the API, and nothing else."""
+        found = self.inspect(service)
+        spec = found["Spec"]
+        spec["TaskTemplate"]["ContainerSpec"]["Image"] = self.pinned(image)
+        client = self.client()
+        url = client._url("/services/{0}/update", found["ID"])
+        client._result(client._post_json(url, data=spec, params={"version": found["Version"]["Index"]}), True)
+
+    def pinned(self, image: str) -> str:
+        digest = self.client().inspect_distribution(image)["Descriptor"]["digest"]
+        return f"{image}@{digest}"
+
+    def remove(self) -> None:
+        client = self.client()
+        for name in self._created:
+            try:
+                client.remove_service(name)
+            except docker.errors.NotFound:
+                continue
+
+    # -- the store, read as an auditor would ---------------------------------------------------------
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        with closing(sqlite3.connect(self.product.data_dir / "nodewise.db", timeout=10)) as store:
+            store.row_factory = sqlite3.Row
+            return [dict(row) for row in store.execute(query)]
+
+    def count(self, table: str) -> int:
+        return int(self.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"])
+
+
+@contextmanager
+def open_scene(name: str, notify: bool = True, config: dict[str, Any] | None = None, **env: str) -> Iterator[Scene]:
+    """The lab up, a registry and a product on free ports, wired together."""
+    lab = Lab.up()
+    port = free_port(lab.host)
+    endpoint = {
+        "url": f"http://{lab.host}:{port}/hooks/distribution",
+        "headers": {"Authorization": [f"Bearer {HOOK_SECRET}"]},
+    }
+    with tempfile.TemporaryDirectory(prefix="nodewise-scene-") as folder:
+        registry = lab.open_registry(Path(folder) / "registry", [endpoint] if notify else [])
+        hosts = [node.docker_host for node in lab.managers]
+        settings = {"hooks": {"distribution": {"provider": "distribution", "secrets": [HOOK_SECRET]}}}
+        product = Product(Path(folder) / "data", hosts, {**settings, **(config or {})}, lab.host, port, **env)
+        scene = Scene(lab, registry, product, name)
+        try:
+            with product:
+                try:
+                    yield scene
+                except BaseException:
+                    print(product.log_file.read_text()[-6000:])
+                    raise
+                finally:
+                    scene.remove()
+        finally:
+            registry.stop()
+
+
