@@ -14,7 +14,7 @@ from nodewise.domain.rollout import Kind, Phase, Plan, Rollout
 from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
 from nodewise.domain.steps import Verdict as GateVerdict
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 
 
 def clean(text: str) -> str:
@@ -64,9 +64,7 @@ def reading_row(rollout_id: str, reading: Reading) -> dict[str, Any]:
 
 
 def reading_of(row: Row) -> Reading:
-    return Reading(
-        row["gate"], row["node_id"], GateVerdict(row["verdict"]), row["detail"], row["at"], row["task_id"]
-    )
+    return Reading(row["gate"], row["node_id"], GateVerdict(row["verdict"]), row["detail"], row["at"], row["task_id"])
 
 
 def release_row(release: Release) -> dict[str, Any]:

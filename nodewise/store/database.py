@@ -26,7 +26,8 @@ class Database:
             self.engine = _create(self.url)
         except ArgumentError as error:
             raise UserError(
-                "the database URL cannot be read", "sqlite:////path/to/file or postgresql://user@host/name",
+                "the database URL cannot be read",
+                "sqlite:////path/to/file or postgresql://user@host/name",
                 "NODEWISE_DATABASE_URL",
             ) from error
         self._writer = self.engine.execution_options(**{_WRITE: True})
@@ -102,5 +103,3 @@ def _translated() -> Iterator[None]:
 
 def ping(connection: Connection) -> None:
     connection.execute(text("SELECT 1"))
-
-

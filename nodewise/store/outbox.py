@@ -89,9 +89,7 @@ class OutboxQueries:
             gone = c.execute(delete(outbox).where(_is(lease.job), outbox.c.rev == lease.rev))
             if gone.rowcount == 1:
                 return True
-            again = c.execute(
-                update(outbox).where(_is(lease.job)).values(leased_until=None, due_at=now, attempts=0)
-            )
+            again = c.execute(update(outbox).where(_is(lease.job)).values(leased_until=None, due_at=now, attempts=0))
         return again.rowcount == 0
 
     def reschedule_job(self, lease: Lease, due_at: float, error: str = "", reset_attempts: bool = False) -> float:

@@ -1,0 +1,193 @@
+"""Deliveries and events: what came in, and what became of it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from nodewise.domain import events as event_codec
+from nodewise.domain.build import Build
+from nodewise.domain.delivery import Delivery, NewDelivery, StoredEvent
+from nodewise.domain.errors import LostRace, NotFound
+from nodewise.domain.events import Event
+from nodewise.domain.ids import new_id
+from nodewise.domain.jobs import Job, Verb
+from nodewise.domain.rollout import Kind, Rollout
+from nodewise.store import outbox as box
+from nodewise.store.codec import build_row, clean, delivery_of, event_of, rollout_row
+from nodewise.store.database import Database
+from nodewise.store.schema import builds, deliveries, events, outbox, rejected, rollouts
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A stored delivery; ``created`` is false when it had been seen before, and then nothing was started."""
+
+    delivery_id: str
+    created: bool
+    jobs: tuple[Job, ...] = ()
+
+
+class DeliveryQueries:
+    """Queries on deliveries and events."""
+
+    _db: Database
+
+    def accept(self, delivery: NewDelivery, now: float) -> Accepted:
+        """Store a delivery with its events and their jobs, in one transaction, unless it was seen before."""
+        delivery_id = new_id("d", now)
+        try:
+            with self._db.write() as c:
+                c.execute(deliveries.insert().values(_delivery_row(delivery_id, delivery, now)))
+                origin = f"{delivery.provider} {delivery_id}"
+                jobs = tuple(self._insert_event(c, e, origin, now, delivery_id) for e in delivery.events)
+                box.put(self._db, c, jobs, now)
+        except IntegrityError:
+            return Accepted(self._seen_before(delivery), False)
+        return Accepted(delivery_id, True, jobs)
+
+    def _seen_before(self, delivery: NewDelivery) -> str:
+        same = deliveries.c.key == delivery.key
+        if delivery.body_digest:
+            same = or_(same, deliveries.c.body_digest == delivery.body_digest)
+        with self._db.read() as c:
+            return str(c.execute(select(deliveries.c.id).where(deliveries.c.hook == delivery.hook, same)).scalar())
+
+    def _insert_event(self, c: Connection, event: Event, origin: str, now: float, delivery_id: str | None) -> Job:
+        event_id = new_id("e", now)
+        row = {
+            "id": event_id,
+            "delivery_id": delivery_id,
+            "kind": event_codec.kind_of(event),
+            "data": event_codec.to_dict(event),
+            "origin": origin,
+            "created_at": now,
+            "outcome": "",
+        }
+        c.execute(events.insert().values(row))
+        return Job(Verb.PLAN, event_id)
+
+    def add_event(self, event: Event, origin: str, now: float) -> tuple[str, tuple[Job, ...]]:
+        """An event that came from no delivery, and its job."""
+        with self._db.write() as c:
+            job = self._insert_event(c, event, origin, now, None)
+            box.put(self._db, c, [job], now)
+        return job.subject, (job,)
+
+    def replay_delivery(self, delivery_id: str, now: float) -> tuple[Job, ...]:
+        """A stored delivery's events once more, as new events. Raises NotFound."""
+        if self.delivery(delivery_id) is None:
+            raise NotFound(f"there is no delivery {delivery_id!r}", "nodewise deliveries lists them", "delivery")
+        old = self.delivery_events(delivery_id)
+        with self._db.write() as c:
+            first = {e.event: e for e in old}.values()  # what was replayed before does not multiply
+            jobs = tuple(self._insert_event(c, e.event, f"{e.origin}, replayed", now, delivery_id) for e in first)
+            box.put(self._db, c, jobs, now)
+        return jobs
+
+    def count_rejected(self, provider: str, hook: str, reason: str, now: float) -> None:
+        """Count an unsigned or wrongly signed request. Nothing else of it is kept."""
+        row = {"provider": provider, "hook": hook, "reason": reason, "count": 1, "last_at": now}
+        with self._db.write() as c:
+            c.execute(
+                self._db.insert(rejected)
+                .values(row)
+                .on_conflict_do_update(
+                    index_elements=["provider", "hook", "reason"],
+                    set_={"count": rejected.c.count + 1, "last_at": now},
+                )
+            )
+
+    def rejected(self) -> list[dict[str, object]]:
+        """Every count of rejected requests."""
+        with self._db.read() as c:
+            return [dict(r._mapping) for r in c.execute(select(rejected).order_by(rejected.c.last_at.desc()))]
+
+    def deliveries(self, limit: int = 50, before: str | None = None) -> list[Delivery]:
+        """Newest first; *before*: only those older than that delivery."""
+        query = select(deliveries).order_by(deliveries.c.id.desc()).limit(limit)
+        if before:
+            query = query.where(deliveries.c.id < before)
+        with self._db.read() as c:
+            return [delivery_of(r._mapping) for r in c.execute(query)]
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        with self._db.read() as c:
+            row = c.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
+        return None if row is None else delivery_of(row._mapping)
+
+    def delivery_body(self, delivery_id: str) -> bytes:
+        """The raw body; empty once it has expired."""
+        with self._db.read() as c:
+            body = c.execute(select(deliveries.c.body).where(deliveries.c.id == delivery_id)).scalar()
+        return zlib.decompress(body) if body else b""
+
+    def delivery_events(self, delivery_id: str) -> list[StoredEvent]:
+        with self._db.read() as c:
+            rows = c.execute(select(events).where(events.c.delivery_id == delivery_id).order_by(events.c.id))
+            return [event_of(r._mapping) for r in rows]
+
+    def delivery_counts(self) -> list[tuple[str, str, int]]:
+        """(provider, verdict, how many)."""
+        d = deliveries.c
+        query = select(d.provider, d.verdict, func.count()).group_by(d.provider, d.verdict)
+        with self._db.read() as c:
+            return [(r[0], r[1], r[2]) for r in c.execute(query)]
+
+    def event(self, event_id: str) -> StoredEvent | None:
+        with self._db.read() as c:
+            row = c.execute(select(events).where(events.c.id == event_id)).one_or_none()
+        return None if row is None else event_of(row._mapping)
+
+    def finish_event(
+        self,
+        event_id: str,
+        outcome: str,
+        now: float,
+        rollouts: Sequence[Rollout] = (),
+        builds: Sequence[Build] = (),
+    ) -> tuple[Job, ...]:
+        """Note an event's outcome and insert what it starts, in one transaction. Raises LostRace if it is done."""
+        jobs = (*(_first_job(r) for r in rollouts), *(Job(Verb.BUILD, b.id) for b in builds))
+        with self._db.write() as c:
+            done = c.execute(
+                update(events)
+                .where(events.c.id == event_id, events.c.done_at.is_(None))
+                .values(done_at=now, outcome=clean(outcome))
+            )
+            if done.rowcount != 1:
+                raise LostRace(f"event {event_id} is done already")
+            _insert_started(c, rollouts, builds)
+            box.put(self._db, c, jobs, now)
+            c.execute(delete(outbox).where(outbox.c.verb == Verb.PLAN.value, outbox.c.subject == event_id))
+        return jobs
+
+
+def _first_job(rollout: Rollout) -> Job:
+    return Job(Verb.ROLLBACK if rollout.kind is Kind.ROLLBACK else Verb.PLAN, rollout.id)
+
+
+def _insert_started(c: Connection, new_rollouts: Sequence[Rollout], new_builds: Sequence[Build]) -> None:
+    for rollout in new_rollouts:
+        c.execute(rollouts.insert().values(rollout_row(rollout) | {"version": rollout.version}))
+    for build in new_builds:
+        c.execute(builds.insert().values(build_row(build) | {"version": build.version}))
+
+
+def _delivery_row(delivery_id: str, delivery: NewDelivery, now: float) -> dict[str, object]:
+    return {
+        "id": delivery_id,
+        "provider": delivery.provider,
+        "hook": delivery.hook,
+        "key": delivery.key,
+        "body_digest": delivery.body_digest or None,
+        "verdict": delivery.verdict.value,
+        "note": clean(delivery.note),
+        "received_at": now,
+        "size": len(delivery.body),
+        "body": zlib.compress(delivery.body, 1),
+    }

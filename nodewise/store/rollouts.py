@@ -1,0 +1,224 @@
+"""Rollouts with their steps and readings, and the releases between which they move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection, Select, delete, exists, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from nodewise.domain.access import Audit
+from nodewise.domain.errors import Conflict, LostRace
+from nodewise.domain.jobs import Job, Verb
+from nodewise.domain.release import Release, ReleaseState
+from nodewise.domain.rollout import ACTIVE, TERMINAL, Kind, Phase, Rollout
+from nodewise.domain.steps import Reading
+from nodewise.store import access
+from nodewise.store import outbox as box
+from nodewise.store.codec import (
+    clean,
+    reading_of,
+    reading_row,
+    release_of,
+    release_row,
+    rollout_of,
+    rollout_row,
+    step_row,
+)
+from nodewise.store.database import Database
+from nodewise.store.schema import readings, releases, rollouts, steps
+
+_TERMINAL = [p.value for p in TERMINAL]
+_ACTIVE = [p.value for p in ACTIVE]
+
+
+class RolloutQueries:
+    """Queries on rollouts and releases."""
+
+    _db: Database
+
+    # -- rollouts ----------------------------------------------------------------------------------
+
+    def add_rollout(self, rollout: Rollout, now: float, who: str) -> tuple[Job, ...]:
+        """A rollout that somebody asked for, its job, and the audit of it, in one transaction."""
+        job = Job(Verb.ROLLBACK if rollout.kind is Kind.ROLLBACK else Verb.PLAN, rollout.id)
+        wanted = rollout.image or (f"release {rollout.requested}" if rollout.requested else "the release before")
+        with self._db.write() as c:
+            c.execute(rollouts.insert().values(rollout_row(rollout) | {"version": rollout.version}))
+            box.put(self._db, c, [job], now)
+            access.insert_audit(c, [Audit(now, who, rollout.kind.value, rollout.service, f"{rollout.id}: {wanted}")])
+        return (job,)
+
+    def save_rollouts(
+        self,
+        changed: Sequence[Rollout],
+        now: float,
+        releases: Sequence[Release] = (),
+        release_states: Sequence[tuple[str, int, ReleaseState]] = (),
+        jobs: Iterable[Job] = (),
+        audit: Sequence[Audit] = (),
+    ) -> tuple[Rollout, ...]:
+        """Save rollouts by compare-and-set, with what belongs to the change, in one transaction.
+
+        In the given order: what frees a service comes before what takes it. Raises LostRace when somebody
+        else saved one first, Conflict when another rollout holds (or waits for) the service.
+        """
+        try:
+            with self._db.write() as c:
+                for release in releases:
+                    _insert_release(c, release)
+                saved = tuple(self._save_one(c, rollout) for rollout in changed)
+                for service, number, state in release_states:
+                    _set_state(c, service, number, state)
+                box.put(self._db, c, jobs, now)
+                access.insert_audit(c, audit)
+        except IntegrityError as error:
+            services = ", ".join(sorted({r.service for r in changed}))
+            raise Conflict(f"another rollout holds {services}", "wait for its end") from error
+        return saved
+
+    def _save_one(self, c: Connection, rollout: Rollout) -> Rollout:
+        row = rollout_row(rollout)
+        row["reason"] = clean(rollout.reason)
+        if not rollout.evidence:
+            row.pop("evidence")  # written on its own, and never taken away
+        after = rollout.version + 1
+        done = c.execute(
+            update(rollouts)
+            .where(rollouts.c.id == rollout.id, rollouts.c.version == rollout.version)
+            .values(row | {"version": after})
+        )
+        if done.rowcount != 1:
+            raise LostRace(f"rollout {rollout.id} was saved by someone else since version {rollout.version}")
+        c.execute(delete(steps).where(steps.c.rollout_id == rollout.id))
+        if rollout.steps:
+            c.execute(steps.insert(), [step_row(rollout.id, n, s) for n, s in enumerate(rollout.steps)])
+        return replace(rollout, version=after)
+
+    def set_evidence(self, rollout_id: str, text: str) -> None:
+        """Keep the first evidence; not under the version, since nothing is decided by it."""
+        with self._db.write() as c:
+            c.execute(
+                update(rollouts)
+                .where(rollouts.c.id == rollout_id, rollouts.c.evidence == "")
+                .values(evidence=clean(text))
+            )
+
+    def rollout(self, rollout_id: str) -> Rollout | None:
+        found = self._rollouts(select(rollouts).where(rollouts.c.id == rollout_id))
+        return found[0] if found else None
+
+    def rollouts(self, service: str | None = None, limit: int = 50, active: bool = False) -> list[Rollout]:
+        """Newest first; *active*: only those that have not ended."""
+        query = select(rollouts).order_by(rollouts.c.id.desc()).limit(limit)
+        if service is not None:
+            query = query.where(rollouts.c.service == service)
+        if active:
+            query = query.where(rollouts.c.phase.not_in(_TERMINAL))
+        return self._rollouts(query)
+
+    def active_rollout(self, service: str) -> Rollout | None:
+        """The one that holds the service."""
+        query = select(rollouts).where(rollouts.c.service == service, rollouts.c.phase.in_(_ACTIVE))
+        return next(iter(self._rollouts(query)), None)
+
+    def queued_rollouts(self, service: str) -> list[Rollout]:
+        """What waits for the service, oldest first."""
+        query = select(rollouts).where(rollouts.c.service == service, rollouts.c.phase == Phase.QUEUED.value)
+        return self._rollouts(query.order_by(rollouts.c.id))
+
+    def latest_rollouts(self) -> dict[str, Rollout]:
+        """The newest rollout of each service."""
+        newest = select(func.max(rollouts.c.id)).group_by(rollouts.c.service)
+        return {r.service: r for r in self._rollouts(select(rollouts).where(rollouts.c.id.in_(newest)))}
+
+    def stuck_queued(self) -> list[Rollout]:
+        """Rollouts that wait for a service which nothing holds."""
+        other = rollouts.alias()
+        busy = [*_ACTIVE, Phase.PENDING.value]
+        held = exists().where(other.c.service == rollouts.c.service, other.c.phase.in_(busy))
+        return self._rollouts(select(rollouts).where(rollouts.c.phase == Phase.QUEUED.value, ~held))
+
+    def rollout_counts(self) -> dict[str, int]:
+        """How many rollouts are in each phase."""
+        with self._db.read() as c:
+            rows = c.execute(select(rollouts.c.phase, func.count()).group_by(rollouts.c.phase))
+            return {r[0]: r[1] for r in rows}
+
+    def _rollouts(self, query: Select[tuple[object, ...]]) -> list[Rollout]:
+        with self._db.read() as c:
+            rows = [r._mapping for r in c.execute(query)]
+            if not rows:
+                return []
+            ids = [r["id"] for r in rows]
+            found = c.execute(select(steps).where(steps.c.rollout_id.in_(ids)).order_by(steps.c.position))
+            by_id: dict[str, list[object]] = {}
+            for step in found:
+                by_id.setdefault(step.rollout_id, []).append(step._mapping)
+        return [rollout_of(r, by_id.get(r["id"], [])) for r in rows]  # type: ignore[arg-type]
+
+    # -- readings ----------------------------------------------------------------------------------
+
+    def add_readings(self, rollout_id: str, new: Sequence[Reading]) -> None:
+        """Keep readings as evidence."""
+        if new:
+            with self._db.write() as c:
+                c.execute(readings.insert(), [reading_row(rollout_id, r) for r in new])
+
+    def readings(self, rollout_id: str, limit: int = 500) -> list[Reading]:
+        """The last *limit* readings, oldest first."""
+        query = select(readings).where(readings.c.rollout_id == rollout_id).order_by(readings.c.seq.desc()).limit(limit)
+        with self._db.read() as c:
+            return [reading_of(r._mapping) for r in c.execute(query)][::-1]
+
+    # -- releases ----------------------------------------------------------------------------------
+
+    def releases(self, service: str, limit: int = 50) -> list[Release]:
+        """Newest first."""
+        return self._releases(
+            select(releases).where(releases.c.service == service).order_by(releases.c.number.desc()).limit(limit)
+        )
+
+    def release(self, service: str, number: int) -> Release | None:
+        query = select(releases).where(releases.c.service == service, releases.c.number == number)
+        return next(iter(self._releases(query)), None)
+
+    def latest_release(self, service: str) -> Release | None:
+        return next(iter(self.releases(service, limit=1)), None)
+
+    def release_by_fingerprint(self, service: str, fingerprint: str) -> Release | None:
+        """The newest release with that very spec."""
+        query = select(releases).where(releases.c.service == service, releases.c.fingerprint == fingerprint)
+        return next(iter(self._releases(query.order_by(releases.c.number.desc()).limit(1))), None)
+
+    def good_release_before(self, service: str, number: int | None) -> Release | None:
+        """The newest good release below *number*."""
+        query = select(releases).where(releases.c.service == service, releases.c.state == ReleaseState.GOOD.value)
+        if number is not None:
+            query = query.where(releases.c.number < number)
+        return next(iter(self._releases(query.order_by(releases.c.number.desc()).limit(1))), None)
+
+    def next_release_number(self, service: str) -> int:
+        with self._db.read() as c:
+            last = c.execute(select(func.max(releases.c.number)).where(releases.c.service == service)).scalar()
+        return int(last or 0) + 1
+
+    def _releases(self, query: Select[tuple[object, ...]]) -> list[Release]:
+        with self._db.read() as c:
+            return [release_of(r._mapping) for r in c.execute(query)]
+
+
+def _insert_release(c: Connection, release: Release) -> None:
+    try:
+        c.execute(releases.insert().values(release_row(release)))
+    except IntegrityError as error:
+        raise LostRace(f"{release.service} has got a release {release.number} meanwhile") from error
+
+
+def _set_state(c: Connection, service: str, number: int, state: ReleaseState) -> None:
+    """A release that ran well once stays good: a later failure says something about that day, not about it."""
+    query = update(releases).where(releases.c.service == service, releases.c.number == number)
+    if state is ReleaseState.BAD:
+        query = query.where(releases.c.state == ReleaseState.NEW.value)
+    c.execute(query.values(state=state.value))
