@@ -137,6 +137,7 @@ def _set_out(deps: Deps, rollout: Rollout, ground: Ground, image: ImageName, res
         bake=labels.bake,
         deadline=labels.deadline,
         update_config=cut.update_config,
+        failed_before=tuple(t.id for t in ground.tasks if t.failed and t.image.endswith(resolved.digest)),
         notes=(*cut.notes, *(f"{label} has no effect in this version" for label in labels.not_yet)),
     )
     planned = planning.started(rollout, ground, frozen, snapshot.release.number, target.number, now)

@@ -159,7 +159,9 @@ class Product:
 
         return wait_for(f"rollout {rollout_id} to end", ended, seconds, 0.1)
 
-    def wait_service(self, service: str, look: Callable[[dict[str, Any]], bool], seconds: float = 120.0) -> dict[str, Any]:
+    def wait_service(
+        self, service: str, look: Callable[[dict[str, Any]], bool], seconds: float = 120.0
+    ) -> dict[str, Any]:
         """The newest rollout of *service* that satisfies *look*."""
 
         def find() -> dict[str, Any] | None:

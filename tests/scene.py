@@ -205,5 +205,3 @@ def open_scene(name: str, notify: bool = True, config: dict[str, Any] | None = N
                     scene.remove()
         finally:
             registry.stop()
-
-

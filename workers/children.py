@@ -89,7 +89,7 @@ class Child:
 
 def reap(children: list[Child]) -> list[tuple[Child, int]]:
     """Every child that has ended since the last call, with its wait status."""
-    ended = []
+    ended: list[tuple[Child, int]] = []
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

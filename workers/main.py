@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from nodewise.cli import app, guarded
+
+if TYPE_CHECKING:
+    from nodewise.config.settings import Settings
 
 _QUEUES = "Comma-separated queues to work on; all of them when not given."
 
@@ -63,7 +66,7 @@ def clock() -> None:
     process.tick(_prepared())
 
 
-def _prepared():  # type: ignore[no-untyped-def]
+def _prepared() -> Settings:
     """Settings, logging and an up-to-date schema, for one process."""
     from contextlib import closing
 

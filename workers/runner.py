@@ -13,8 +13,8 @@ from celery import Celery
 from celery.beat import Scheduler, Service
 from celery.exceptions import OperationalError
 from celery.signals import worker_process_init
-from kombu import Exchange
-from kombu import Queue as KombuQueue
+from kombu.entity import Exchange
+from kombu.entity import Queue as KombuQueue
 from redis.exceptions import RedisError
 
 from nodewise.bootstrap import Deps, build_deps

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_openapi3 import Info, OpenAPI
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
 from gunicorn.app.base import BaseApplication
 
 from nodewise import __version__, intake
@@ -31,7 +32,14 @@ def make_web_app(deps: Deps) -> OpenAPI:
         deps.store.count_rejected(provider, hook, reason, deps.clock.now())
 
     app.register_blueprint(
-        hooks_blueprint(accept, deps.settings.hooks, reject, deps.clock.now, deps.settings.max_body_bytes)
+        hooks_blueprint(
+            accept,
+            deps.settings.hooks,
+            reject,
+            deps.clock.now,
+            deps.settings.max_body_bytes,
+            deps.settings.replay_window,
+        )
     )
     register_api(app, deps)
     return app

@@ -28,7 +28,8 @@ def settings_page() -> str:
     """Every environment variable, and every key of nodewise.yaml."""
     lines = [
         "# Settings\n",
-        "Environment variables. `NODEWISE_X_FILE` names a file with the value of `NODEWISE_X`, such as a Docker secret.\n",
+        "Environment variables. `NODEWISE_X_FILE` names a file with the value of `NODEWISE_X`,\n"
+        "such as a Docker secret.\n",
         "| variable | default | meaning |\n| --- | --- | --- |",
     ]
     for name, field in Settings.model_fields.items():

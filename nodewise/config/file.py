@@ -158,7 +158,8 @@ def _first(error: ValidationError) -> str:
         known = _fields_at(first["loc"])
         return f"{where}: is not known{_nearest(str(first['loc'][-1]), known)}"
     if first["type"] == "literal_error":
-        return f"{where}: {first['input']!r} is not one of {', '.join(PROVIDERS)}{_nearest(str(first['input']), PROVIDERS)}"
+        given = str(first["input"])
+        return f"{where}: {given!r} is not one of {', '.join(PROVIDERS)}{_nearest(given, PROVIDERS)}"
     return f"{where}: {message}" if where else message
 
 

@@ -103,7 +103,8 @@ def _veto(rollout: Rollout, service: ServiceView, seen: Seen) -> Finding | None:
     for step in rollout.steps:
         if step.state is StepState.FAILED:
             return Finding(Cause.VETO, f"node {step.node}: {step.detail}", _task(seen, step.tasks))
-    failed = {t.place: t for t in seen.tasks if t.up_to_date and t.failed}
+    stale = rollout.plan.failed_before if rollout.plan else ()
+    failed = {t.place: t for t in seen.tasks if t.up_to_date and t.failed and t.id not in stale}
     total = max(1, len({t.place for t in seen.tasks if t.desired == "running"} | set(failed)))
     tolerated = float((service.spec.get("UpdateConfig") or {}).get("MaxFailureRatio") or 0.0)
     if failed and len(failed) / total > tolerated:
@@ -126,7 +127,8 @@ def _converged(rollout: Rollout, service: ServiceView, seen: Seen) -> bool:
 
 
 def _all_up_to_date(service: ServiceView, seen: Seen) -> bool:
-    wanted = [t for t in seen.tasks if t.desired == "running"]
+    # A new task waits as "ready" while the old one before it stops: it is wanted as well.
+    wanted = [t for t in seen.tasks if t.desired in ("running", "ready")]
     if not all(t.up_to_date and t.running and t.image.endswith(digest_of(service.spec)) for t in wanted):
         return False
     replicas = service.replicas

@@ -10,7 +10,8 @@ _TIME_DIGITS, _RANDOM_DIGITS = 9, 5
 
 def new_id(prefix: str, now: float) -> str:
     """``prefix-`` and fourteen characters: milliseconds since the epoch, then chance."""
-    return f"{prefix}-{_digits(int(now * 1000) % 32**_TIME_DIGITS, _TIME_DIGITS)}{_digits(secrets.randbits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)}"
+    when = _digits(int(now * 1000) % 32**_TIME_DIGITS, _TIME_DIGITS)
+    return f"{prefix}-{when}{_digits(secrets.randbits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)}"
 
 
 def _digits(number: int, count: int) -> str:

@@ -63,6 +63,8 @@ class Plan:
     ``base`` and ``target`` are user's specs (see ``release``); ``base_print`` and ``base_mark`` identify
     the spec that ran at the time of planning, exactly as it stood in the swarm. ``replaces`` names the
     rollout that this one took the service over from: its write may still land after the plan was made.
+    ``failed_before`` are tasks of an earlier attempt at the same image: Swarm counts them as up to date,
+    and they must not speak against this one.
     """
 
     strategy: str
@@ -76,6 +78,7 @@ class Plan:
     update_config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     replaces: str = ""
+    failed_before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,8 @@ def _comparator(op: str, text: str) -> list[Bound]:
     if len(numbers) > 3 or not all(n.isdigit() for n in given):
         raise UserError(f"{text!r} is no version", "such as 1.4.2", "nodewise.track")
     known = len(given)
-    low = Version(*(int(n) for n in given), *([0] * (3 - known)), prerelease=pre if dash else None)
+    major, minor, patch = (*map(int, given), 0, 0, 0)[:3]
+    low = Version(major, minor, patch, prerelease=pre if dash else None)
     if known == 0:
         return (
             [Bound(">=", Version(0))]
@@ -139,7 +140,8 @@ def _next(version: Version, known: int) -> Version:
     """The first version past all that share the first *known* numbers, its pre-releases shut out as well."""
     numbers = [version.major, version.minor, version.patch][:known]
     numbers[-1] += 1
-    return Version(*numbers, *([0] * (3 - known)), prerelease="0")
+    major, minor, patch = (*numbers, 0, 0)[:3]
+    return Version(major, minor, patch, prerelease="0")
 
 
 def _caret(version: Version, known: int) -> Version:

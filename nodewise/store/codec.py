@@ -38,7 +38,8 @@ def rollout_of(row: Row, steps: Iterable[Row]) -> Rollout:
 
 def plan_of(data: Row) -> Plan:
     gates = tuple(GatePlan(**gate) for gate in data["gates"])
-    return Plan(**{**data, "gates": gates, "notes": tuple(data["notes"])})
+    lists = {name: tuple(data.get(name, ())) for name in ("notes", "failed_before")}
+    return Plan(**{**data, "gates": gates, **lists})
 
 
 def step_row(rollout_id: str, position: int, step: Step) -> dict[str, Any]:

@@ -32,6 +32,17 @@ class Accepted:
     jobs: tuple[Job, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """How many requests were turned away at one hook for one reason."""
+
+    provider: str
+    hook: str
+    reason: str
+    count: int
+    last_at: float
+
+
 class DeliveryQueries:
     """Queries on deliveries and events."""
 
@@ -102,10 +113,11 @@ class DeliveryQueries:
                 )
             )
 
-    def rejected(self) -> list[dict[str, object]]:
-        """Every count of rejected requests."""
+    def rejected(self) -> list[Rejected]:
+        """Every count of rejected requests, the latest first."""
         with self._db.read() as c:
-            return [dict(r._mapping) for r in c.execute(select(rejected).order_by(rejected.c.last_at.desc()))]
+            rows = c.execute(select(rejected).order_by(rejected.c.last_at.desc()))
+            return [Rejected(**r._mapping) for r in rows]
 
     def deliveries(self, limit: int = 50, before: str | None = None) -> list[Delivery]:
         """Newest first; *before*: only those older than that delivery."""

@@ -52,7 +52,7 @@ class StoreCollector(Collector):
         accepted = CounterMetricFamily(
             "nodewise_deliveries", "Verified webhook requests", labels=["provider", "verdict"]
         )
-        for (provider, verdict), count in sorted(store.count_deliveries().items()):
+        for provider, verdict, count in sorted(store.delivery_counts()):
             accepted.add_metric([provider, verdict], count)
         yield accepted
         rejected = CounterMetricFamily(
@@ -64,7 +64,7 @@ class StoreCollector(Collector):
 
     def _rollouts(self) -> Metric:
         """Each phase is there from the first scrape on, so that an alert on one has something to look at."""
-        counts = self._deps.store.count_rollouts()
+        counts = self._deps.store.rollout_counts()
         family = GaugeMetricFamily("nodewise_rollouts", "Rollouts on record, by phase", labels=["phase"])
         for phase in Phase:
             family.add_metric([phase.value], counts.get(phase, 0))

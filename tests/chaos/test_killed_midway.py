@@ -66,7 +66,9 @@ def ends_right(scene: Scene, service: str) -> None:
     rollout = scene.product.wait_service(service, lambda r: r["ended_at"], 120)
     assert rollout["phase"] == "succeeded", rollout["reason"]
     assert scene.running_tags(service) == ["1.1.0"] * 3
-    assert len([r for r in scene.product.get("rollouts", service=service)["rollouts"] if r["phase"] == "succeeded"]) == 1
+    assert (
+        len([r for r in scene.product.get("rollouts", service=service)["rollouts"] if r["phase"] == "succeeded"]) == 1
+    )
 
 
 @pytest.mark.parametrize("process", ["worker", "web", "clock"])

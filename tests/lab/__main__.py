@@ -41,8 +41,10 @@ def show(lab: Lab) -> int:
     for node in lab.nodes:
         role = "manager" if node.manager else "worker"
         engine = "running" if node.is_up else "stopped"
-        print(f"{node.name}  {role:<8} {node.address:<12} engine {engine:<8} {states.get(node.name, '-'):<6} "
-              f"{node.docker_host}")
+        print(
+            f"{node.name}  {role:<8} {node.address:<12} engine {engine:<8} {states.get(node.name, '-'):<6} "
+            f"{node.docker_host}"
+        )
     return 0 if lab.is_whole() else 1
 
 

@@ -46,9 +46,7 @@ class Lab:
 
     def __init__(self, data: Path) -> None:
         names = (*MANAGERS, *WORKERS)
-        self.nodes = [
-            Node(name, f"10.77.0.{11 + n}", name in MANAGERS, data / name) for n, name in enumerate(names)
-        ]
+        self.nodes = [Node(name, f"10.77.0.{11 + n}", name in MANAGERS, data / name) for n, name in enumerate(names)]
         self.managers = [n for n in self.nodes if n.manager]
         self.workers = [n for n in self.nodes if not n.manager]
 

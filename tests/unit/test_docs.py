@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nodewise.domain.diagram import redraw
+import pytest
 
-DOCS = Path(__file__).parents[2] / "docs"
+from tests.docs import pages
 
 
-def test_the_state_diagram_is_drawn_from_the_table():
-    page = (DOCS / "rollout.md").read_text()
-    assert redraw(page) == page, "run ./dev fix"
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
+def test_a_generated_page_is_what_the_code_says_now(path: Path):
+    assert path.read_text() == pages()[path], "run ./dev fix"

@@ -250,8 +250,14 @@ def test_whatever_is_seen_every_state_ends_or_has_a_wake_time_and_the_end_stays(
             [type(e) for e in decision.effects if isinstance(e, WriteSpec)],
         ) or decision.rollout.phase is Phase.ROLLING_BACK
         if kind is Kind.ROLLBACK:
-            assert decision.rollout.phase in (Phase.MOVING, Phase.SUCCEEDED, Phase.FAILED, Phase.CHANGED,
-                                              Phase.SWARM_ROLLING_BACK, Phase.ROLLED_BACK_BY_SWARM)
+            assert decision.rollout.phase in (
+                Phase.MOVING,
+                Phase.SUCCEEDED,
+                Phase.FAILED,
+                Phase.CHANGED,
+                Phase.SWARM_ROLLING_BACK,
+                Phase.ROLLED_BACK_BY_SWARM,
+            )
         state = decision.rollout
 
 
@@ -259,3 +265,20 @@ def test_whatever_is_seen_every_state_ends_or_has_a_wake_time_and_the_end_stays(
 def test_after_the_deadline_no_rollout_goes_on_as_before(look, phase):
     after = decide(rollout(phase, plan=plan(gates=(CONTAINER,)), written_at=0.5), look, 61.0).rollout
     assert after.phase is not phase
+
+
+def test_a_task_that_failed_before_the_write_does_not_speak_against_it():
+    earlier = task(1, state="failed", desired="shutdown", id="earlier")
+    looked = seen(written(), earlier, task(1, state="starting"), task(2, new=False))
+    again = rollout(plan=plan(failed_before=("earlier",)))
+    assert decide(again, looked, 1.0).rollout.phase is Phase.MOVING
+    assert decide(rollout(), looked, 1.0).rollout.phase is Phase.ROLLING_BACK
+
+
+def test_a_node_that_still_waits_for_its_new_task_has_not_converged():
+    service = ServiceView("s1", "web", 11, written(digest=OLD, mark="r-1/rollback").spec | {"Mode": {"Global": {}}})
+    waiting = task(3, desired="ready", state="ready", image=f"x@{OLD}")
+    back = rollout(Phase.ROLLING_BACK)
+    there = [task(n, image=f"x@{OLD}") for n in (1, 2)]
+    assert decide(back, seen(service, *there, waiting), 1.0).rollout.phase is Phase.ROLLING_BACK
+    assert decide(back, seen(service, *there), 1.0).rollout.phase is Phase.ROLLED_BACK

@@ -1,0 +1,1 @@
+"""IN: what others tell us. Verify, parse, hand over, answer."""

@@ -1,0 +1,99 @@
+"""POST /hooks/<provider>[/<hook>]: verify the raw body, parse it, hand it over, answer.
+
+Knows Flask and the providers; what a delivery starts is decided behind ``accept``. The answer is given only
+after the commit. Nothing of an unverified request is kept but a count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import structlog
+from flask import Blueprint, Response, json, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from nodewise.config.file import HookConfig
+from nodewise.domain.delivery import NewDelivery, Verdict
+from nodewise.domain.errors import UserError
+from nodewise.problems import problem
+from webhooks.provider import BadSignature, Incoming, Parsed, Unreadable, provider
+
+Accept = Callable[[NewDelivery], tuple[str, bool]]
+Reject = Callable[[str, str, str], None]
+
+log = structlog.get_logger(__name__)
+
+
+def hooks_blueprint(
+    accept: Accept,
+    hooks: Mapping[str, HookConfig],
+    reject: Reject,
+    now: Callable[[], float],
+    max_body: int,
+    window: float = 300.0,
+) -> Blueprint:
+    """The receiver.
+
+    *accept* stores a delivery and says (id, whether it is new); *reject* counts (provider, hook, reason);
+    *max_body* is in bytes; *window* is how far a signed time may be from *now*, in seconds, either way.
+    """
+    blueprint = Blueprint("hooks", __name__)
+
+    @blueprint.post("/hooks/<name>")
+    @blueprint.post("/hooks/<name>/<hook>")
+    def receive(name: str, hook: str = "") -> Response:
+        request.max_content_length = max_body
+        try:
+            body = request.get_data(cache=False)
+        except RequestEntityTooLarge:
+            return problem(413, "", f"the body is larger than {max_body} bytes", hint="raise NODEWISE_MAX_BODY_BYTES")
+        config = hooks.get(hook or name)
+        if config is None or config.provider != name:
+            return _no_such_hook(name, hook)
+        incoming = Incoming({k.lower(): v for k, v in request.headers.items()}, body)
+        try:
+            provider(name).verify(incoming, config.active_secrets(), now(), window)
+        except BadSignature as error:
+            reject(name, hook or name, error.reason)
+            log.warning("delivery_rejected", provider=name, hook=hook or name, reason=error.reason)
+            return _unauthorized(error.reason)
+        except UserError as error:
+            log.error("hook_secret_missing", hook=hook or name, reason=str(error))
+            return problem(503, "", f"the secret of hook {hook or name!r} cannot be read", hint="see the log")
+        try:
+            parsed = provider(name).parse(incoming, config)
+        except Unreadable as error:
+            extra = {"field": error.field} if error.field else {}
+            return problem(400, "Unreadable body", error.what, provider=name, **extra)
+        return _answer(parsed, *accept(_delivery(name, hook or name, body, parsed)))
+
+    return blueprint
+
+
+def _delivery(name: str, hook: str, body: bytes, parsed: Parsed) -> NewDelivery:
+    return NewDelivery(name, hook, parsed.key, parsed.verdict, body, parsed.events, parsed.body_digest, parsed.note)
+
+
+def _answer(parsed: Parsed, delivery_id: str, created: bool) -> Response:
+    content = {
+        "delivery": delivery_id,
+        "verdict": parsed.verdict.value if created else "seen before",
+        "events": len(parsed.events) if created else 0,
+        "note": parsed.note,
+    }
+    status = 202 if created and parsed.verdict is not Verdict.PING else 200
+    answer = Response(json.dumps(content), status, content_type="application/json")
+    answer.headers["Location"] = f"/api/v1/deliveries/{delivery_id}"
+    return answer
+
+
+def _unauthorized(reason: str) -> Response:
+    answer = problem(401, "", f"the request is not from whom it should be: {reason}", hint="compare the hook's secrets")
+    answer.headers["WWW-Authenticate"] = 'Bearer realm="nodewise hooks"'
+    return answer
+
+
+def _no_such_hook(name: str, hook: str) -> Response:
+    """Which hooks there are is told to nobody who cannot sign."""
+    where = f"/hooks/{name}/{hook}" if hook else f"/hooks/{name}"
+    return problem(404, "", f"there is no hook at {where}", hint="hooks are named in nodewise.yaml")

@@ -1,0 +1,115 @@
+"""CNCF Distribution (the registry 2 and 3): notifications as its configuration sends them.
+
+Source: distribution, notifications/event.go, notifications/http.go and docs/content/about/notifications.md.
+
+- It proves itself with a static header (``notifications.endpoints[].headers``): ``Authorization`` as bearer
+  token, or as basic credentials whose password (or ``user:password``) is the secret.
+- One envelope may hold several events. A deploy is a *push* of a *manifest or index* with a *tag*: blobs,
+  pulls, mounts, HEADs (which come as pulls), deletes and the children of an index (pushed by digest) are not.
+- The notification leaves before the tag is written, so ``target.digest`` is kept and verified by itself.
+- A 4xx makes it repeat the same event for ever, and in order: what cannot be read is taken and noted.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from nodewise.config.file import HookConfig
+from nodewise.domain.delivery import Verdict
+from nodewise.domain.errors import UserError
+from nodewise.domain.events import ImagePushed
+from nodewise.domain.images import ImageName
+from webhooks.provider import BadSignature, Incoming, Parsed, Unreadable, digest, read_json, same_as_one, text
+
+MANIFESTS = frozenset(
+    {
+        "application/vnd.docker.distribution.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+    }
+)
+
+
+def verify(incoming: Incoming, secrets: Sequence[bytes], now: float, window: float) -> None:
+    """Bearer token or basic password equal to the secret. There is no time in it: *now*, *window* are unused."""
+    scheme, _, given = incoming.header("authorization").partition(" ")
+    if not given.strip():
+        raise BadSignature("no credentials")
+    if not sum(same_as_one(candidate, secrets) for candidate in _candidates(scheme.lower(), given.strip())):
+        raise BadSignature("wrong credentials")
+
+
+def _candidates(scheme: str, given: str) -> tuple[bytes, ...]:
+    if scheme == "bearer":
+        return (given.encode(),)
+    if scheme == "basic":
+        try:
+            pair = base64.b64decode(given, validate=True)
+        except (binascii.Error, ValueError):
+            return ()
+        return (pair, pair.partition(b":")[2])
+    return ()
+
+
+def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
+    """Every tagged manifest that was pushed. Never raises: see above."""
+    try:
+        found = read_json(incoming.body).get("events")
+        if not isinstance(found, list):
+            raise Unreadable("events is no list", "events")
+    except Unreadable as error:
+        return Parsed(Verdict.UNUSABLE, digest(incoming.body), note=error.what)
+    events: dict[ImagePushed, None] = {}
+    notes: list[str] = []
+    unusable = False
+    for number, event in enumerate(found):
+        try:
+            result = _pushed(event if isinstance(event, dict) else {}, hook.registry)
+        except (Unreadable, UserError) as error:
+            unusable = True
+            notes.append(f"events[{number}]: {error.what}")
+            continue
+        if isinstance(result, ImagePushed):
+            events[result] = None
+        else:
+            notes.append(result)
+    if not found:
+        notes.append("the envelope is empty")
+    verdict = Verdict.ACCEPTED if events else Verdict.UNUSABLE if unusable else Verdict.IGNORED
+    note = "; ".join(dict.fromkeys(notes)) if verdict is not Verdict.ACCEPTED or unusable else ""
+    return Parsed(verdict, _key(found, incoming.body), tuple(events), note)
+
+
+def _pushed(event: dict[str, Any], registry: str) -> ImagePushed | str:
+    """The event of a push, or the reason why it is none."""
+    action = text(event, "action")
+    if action != "push":
+        return f"{action} is no push"
+    media_type = text(event, "target.mediaType", "")
+    if media_type not in MANIFESTS:
+        return f"push of {media_type or 'something without a media type'}, not of a manifest"
+    tag = text(event, "target.tag", "")
+    if not tag:
+        return "pushed by digest, without a tag"
+    host = registry or text(event, "request.host")
+    name = ImageName.parse(f"{host}/{text(event, 'target.repository')}:{tag}")
+    name = ImageName.parse(f"{name}@{text(event, 'target.digest')}")
+    return ImagePushed(name.repository, tag, name.digest)
+
+
+def _key(events: list[Any], body: bytes) -> str:
+    """The events' own ids: an envelope that is sent again has the same ones."""
+    found = [e.get("id") for e in events if isinstance(e, dict)]
+    ids = [i for i in found if isinstance(i, str) and i]
+    if not ids or len(ids) != len(events):
+        return digest(body)
+    if len(ids) == 1 and len(ids[0]) <= 100:
+        return ids[0]
+    return f"sha256:{hashlib.sha256(chr(10).join(ids).encode()).hexdigest()}"
