@@ -46,7 +46,7 @@ def plan_event(deps: Deps, event_id: str) -> Outcome:
             nothing = f"no build is configured for {event.repository}"
     jobs = deps.store.finish_event(
         event_id,
-        "; ".join(map(str, matches)) or nothing,
+        routing.told(matches) or nothing,
         deps.clock.now(),
         rollouts=[m.rollout for m in matches if m.rollout],
         builds=[m.build for m in matches if m.build],
@@ -143,7 +143,7 @@ def _set_out(deps: Deps, rollout: Rollout, ground: Ground, image: ImageName, res
     planned = planning.started(rollout, ground, frozen, snapshot.release.number, target.number, now)
     planned = planning.with_steps(planned, cut.steps)
     jobs = (Job(Verb.ADVANCE, rollout.id),)
-    new = (*snapshot.new, *(() if _on_record(deps, target) else (target,)))
+    new = (*snapshot.new, *(() if target in snapshot.new or _on_record(deps, target) else (target,)))
     try:
         deps.store.save_rollouts([planned], now, releases=new, jobs=jobs)
     except Conflict:
@@ -166,6 +166,8 @@ def _target(
         state=ReleaseState.NEW,
         created_at=now,
     )
+    if target.fingerprint == snapshot.release.fingerprint:
+        return snapshot.release
     return deps.store.release_by_fingerprint(rollout.service, target.fingerprint) or target
 
 

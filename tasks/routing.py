@@ -34,6 +34,16 @@ class Match:
         return f"{self.name}: {self.verdict}"
 
 
+TOLD = 20  # matches told one by one; of the rest, only how many there are
+
+
+def told(matches: list[Match]) -> str:
+    """What came of an event, as people read it: what it started first, then what was left alone and why."""
+    first = sorted(matches, key=lambda m: m.rollout is None and m.build is None)
+    rest = len(first) - TOLD
+    return "; ".join([*map(str, first[:TOLD]), *([f"and {rest} more"] if rest > 0 else [])])
+
+
 def route_image(deps: Deps, stored: StoredEvent, event: ImagePushed) -> list[Match]:
     """Every service that runs this repository and says that it wants to follow it."""
     matches = []
@@ -61,9 +71,9 @@ def _match_service(
         return Match(service.name, f"left alone, misconfigured: {labels.problems[0]}")
     if labels.track is None:
         return Match(service.name, "left alone: it has no nodewise.track")
-    current = _tag_on_its_way(deps, service.name) or running.tag
     if not labels.track.admits(event.tag):
         return Match(service.name, f"left alone: tag {event.tag} does not match {labels.track}")
+    current = _tag_on_its_way(deps, service.name) or running.tag
     if not labels.track.newer(event.tag, current):
         return Match(service.name, f"left alone: tag {event.tag} is older than {current}")
     image = running.with_tag(event.tag)

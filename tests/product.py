@@ -82,6 +82,8 @@ class Product:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"nodewise up ended: {self.log_file.read_text()[-3000:]}")
+        if not (self.data_dir / "run" / "up.pid").exists() or self.pid("up") != self.process.pid:
+            return False
         try:
             return requests.get(f"{self.url}/readyz", timeout=2).json().get("checks", {}).get("worker", {}).get("ok")
         except (requests.RequestException, ValueError):
@@ -116,6 +118,13 @@ class Product:
 
     def wait_restarted(self, name: str, old_pid: int) -> None:
         wait_for(f"{name} to be started again", lambda: self.pid(name) != old_pid, 30)
+        wait_for("an answer", self._answers, 30)
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/healthz", timeout=2).ok
+        except requests.RequestException:
+            return False
 
     @property
     def token(self) -> str:

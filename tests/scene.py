@@ -102,7 +102,7 @@ class Scene:
             "Labels": marks,
             "TaskTemplate": {
                 "ContainerSpec": {
-                    "Image": image,
+                    "Image": self.pinned(image),  # as the docker command line does it
                     "StopGracePeriod": SECOND,
                     "HealthCheck": {
                         "Test": ["CMD", "/bin/wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/version"],

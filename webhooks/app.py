@@ -42,10 +42,8 @@ def hooks_blueprint(
     @blueprint.post("/hooks/<name>")
     @blueprint.post("/hooks/<name>/<hook>")
     def receive(name: str, hook: str = "") -> Response:
-        request.max_content_length = max_body
-        try:
-            body = request.get_data(cache=False)
-        except RequestEntityTooLarge:
+        body = _body(max_body)
+        if body is None:
             return problem(413, "", f"the body is larger than {max_body} bytes", hint="raise NODEWISE_MAX_BODY_BYTES")
         config = hooks.get(hook or name)
         if config is None or config.provider != name:
@@ -68,6 +66,18 @@ def hooks_blueprint(
         return _answer(parsed, *accept(_delivery(name, hook or name, body, parsed)))
 
     return blueprint
+
+
+def _body(limit: int) -> bytes | None:
+    """The raw body, or None when it is too large. A chunked one is read to one byte past the limit, no further:
+    Werkzeug would cut it there without a word.
+    """
+    request.max_content_length = limit + 1
+    try:
+        body = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        return None
+    return body if len(body) <= limit else None
 
 
 def _delivery(name: str, hook: str, body: bytes, parsed: Parsed) -> NewDelivery:

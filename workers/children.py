@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +46,9 @@ class Child:
             self._become(parent)
         self.started = time.monotonic()
         self.start_at = 0.0
-        (run_dir / f"{self.name}.pid").write_text(f"{self.pid}\n")
+        new = run_dir / f"{self.name}.pid.new"  # whoever reads it finds the old number or the new one, whole
+        new.write_text(f"{self.pid}\n")
+        new.rename(run_dir / f"{self.name}.pid")
 
     def _become(self, parent: int) -> None:
         code = 1
@@ -71,7 +74,12 @@ class Child:
             os._exit(code)
 
     def ended(self, status: int) -> None:
-        """Note the end, and when to start anew: at once, and later and later if it does not stay up."""
+        """Note the end, and when to start anew: at once, and later and later if it does not stay up.
+
+        What it had forked goes with it: gunicorn's worker would hold the port.
+        """
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         lived = time.monotonic() - self.started
         self.failures = 0 if lived > SETTLED else self.failures + 1
         wait = 0.0 if lived > SETTLED else min(LONGEST_WAIT, 0.2 * 2**self.failures)

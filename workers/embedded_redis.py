@@ -36,6 +36,7 @@ def run(socket: Path) -> None:
         "appendonly": "no",
         "dir": str(socket.parent),
         "loglevel": "warning",
+        "logfile": str(socket.with_suffix(".log")),
         "maxmemory": "256mb",
         "maxmemory-policy": "noeviction",
     }

@@ -6,12 +6,13 @@ Celery carries ids; the outbox is the truth. So a message may be lost (the sweep
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import structlog
 from celery import Celery
 from celery.beat import Scheduler, Service
-from celery.exceptions import OperationalError
+from celery.exceptions import OperationalError, SecurityWarning
 from celery.signals import worker_process_init
 from kombu.entity import Exchange
 from kombu.entity import Queue as KombuQueue
@@ -116,20 +117,22 @@ def work(settings: Settings, queues: tuple[str, ...] = ALL_QUEUES) -> None:
     Threads, not processes: jobs wait for the swarm's answers and not for the processor, and one process
     holds one copy of everything.
     """
+    # Celery's advice is about pickled messages. Ours are JSON, and an engine's socket asks for such rights.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     app, _ = make_worker_app(settings)
-    app.worker_main(
-        [
-            "worker",
-            "--pool=threads",
-            f"--concurrency={settings.worker_threads}",
-            f"--queues={','.join(queues)}",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-            "--loglevel=warning",
-            "--quiet",
-        ]
+    worker = app.Worker(
+        pool="threads",
+        concurrency=settings.worker_threads,
+        queues=queues,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel="WARNING",
+        quiet=True,
     )
+    worker.start()
+    if worker.exitcode:
+        raise SystemExit(worker.exitcode)
 
 
 def make_beat(settings: Settings) -> Service:

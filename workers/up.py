@@ -12,8 +12,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -37,13 +37,11 @@ def up(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
     """Run until SIGTERM or SIGINT. Raises UserError when another one runs on the same data."""
     run_dir = settings.data_dir / "run"
     run_dir.mkdir(parents=True, exist_ok=True)
-    lock = (run_dir / "up.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(
-            f"another 'nodewise up' runs on {settings.data_dir}", "stop it, or set NODEWISE_DATA_DIR to another folder"
-        ) from error
+    with take_over(run_dir, settings.data_dir):
+        _run(settings, run_dir, ready)
+
+
+def _run(settings: Settings, run_dir: Path, ready: Callable[[], None]) -> None:
     refuse_taken_port(settings.listen)
     with closing(Store.open(settings.database_url)) as store:
         store.migrate()
@@ -51,6 +49,33 @@ def up(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
     gc.collect()
     gc.freeze()  # what is shared with the children stays shared: no collection touches it
     Supervisor(settings, run_dir).run(ready)
+
+
+@contextmanager
+def take_over(run_dir: Path, data_dir: Path) -> Iterator[None]:
+    """Hold the data folder. Children of one that was killed hold it for a moment longer: they are waited for."""
+    end = time.monotonic() + PATIENCE
+    with (run_dir / "up.lock").open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if _alive(run_dir / "up.pid") or time.monotonic() > end:
+                    raise UserError(
+                        f"another 'nodewise up' runs on {data_dir}",
+                        "stop it, or set NODEWISE_DATA_DIR to another folder",
+                    ) from error
+                time.sleep(0.1)
+        yield
+
+
+def _alive(pid_file: Path) -> bool:
+    try:
+        os.kill(int(pid_file.read_text()), 0)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class Supervisor:

@@ -30,8 +30,8 @@ def check_schema(deps: Deps) -> Check:
         return found
     try:
         deps.store.outbox_size()
-    except Exception as error:  # whatever the database says: its tables are not as they should be
-        return Check("store", False, f"the tables are not there: {type(error).__name__}", "start 'nodewise up' once")
+    except Exception:  # whatever the database says: its tables are not as they should be
+        return Check("store", False, "the tables are not there", "start 'nodewise up' once")
     return found
 
 

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -147,7 +148,7 @@ def read_labels(labels: Mapping[str, str], defaults: Mapping[str, str]) -> Servi
     given = {f"{PREFIX}{k}": v for k, v in defaults.items()}
     given |= {k: v for k, v in labels.items() if k.startswith(PREFIX) and k != ROLLOUT_LABEL}
     problems: list[Problem] = []
-    values: dict[str, Any] = {n: label.read(label.default) if label.default else None for n, label in LABELS.items()}
+    values = dict(_default_values())
     for full, text in given.items():
         name = full.removeprefix(PREFIX)
         if name not in LABELS:
@@ -169,6 +170,11 @@ def read_labels(labels: Mapping[str, str], defaults: Mapping[str, str]) -> Servi
             sorted(k for k in given if k.removeprefix(PREFIX) in LABELS and LABELS[k.removeprefix(PREFIX)].later)
         ),
     )
+
+
+@cache
+def _default_values() -> Mapping[str, Any]:
+    return {name: label.read(label.default) if label.default else None for name, label in LABELS.items()}
 
 
 def _problem(full: str, text: str, label: Label, error: Exception) -> Problem:

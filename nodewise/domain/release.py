@@ -57,9 +57,12 @@ def with_image(spec: Spec, image: str, resolved: ResolvedImage) -> Spec:
     """*spec* with another image and nothing else changed.
 
     Placement.Platforms follows the image, as the docker command line does it
-    (docker/cli, cli/command/service/update.go); it is left alone where the registry names none.
+    (docker/cli, cli/command/service/update.go); it is left alone where the registry names none. The image that
+    runs already changes nothing, so that nothing restarts for it.
     """
     spec = copy.deepcopy(spec)
+    if image_of(spec) == image:
+        return spec
     spec["TaskTemplate"]["ContainerSpec"]["Image"] = image
     if resolved.platforms:
         placement = spec["TaskTemplate"].get("Placement") or {}

@@ -6,6 +6,7 @@ A module ``NAME.py`` with ``parse(text) -> Policy`` serves the labels ``nodewise
 from __future__ import annotations
 
 import pkgutil
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Protocol
 
@@ -22,11 +23,13 @@ class Policy(Protocol):
         """Whether *candidate* may replace *current*. The same tag may: it can stand for a new digest."""
 
 
-def names() -> list[str]:
+@cache
+def names() -> tuple[str, ...]:
     """Every policy there is."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Policy:
     """``semver:^1.4``, ``glob:release-*``, ``regex:v(\\d+)``, ``same``. Raises UserError."""
     name, _, rest = text.strip().partition(":")

@@ -63,12 +63,11 @@ def in_the_middle(scene: Scene) -> str:
 
 
 def ends_right(scene: Scene, service: str) -> None:
-    rollout = scene.product.wait_service(service, lambda r: r["ended_at"], 120)
+    rollout = scene.product.wait_service(service, lambda r: r["ended_at"] and ":1.1.0" in r["image"], 120)
     assert rollout["phase"] == "succeeded", rollout["reason"]
     assert scene.running_tags(service) == ["1.1.0"] * 3
-    assert (
-        len([r for r in scene.product.get("rollouts", service=service)["rollouts"] if r["phase"] == "succeeded"]) == 1
-    )
+    ours = [r for r in scene.product.get("rollouts", service=service)["rollouts"] if ":1.1.0" in r["image"]]
+    assert len(ours) == 1
 
 
 @pytest.mark.parametrize("process", ["worker", "web", "clock"])

@@ -42,7 +42,7 @@ class _Handler(WSGIRequestHandler):
 def serving(app: Any, port: int = 0) -> Iterator[str]:
     """*app* on a thread of its own. Gives its address."""
     server = make_server("127.0.0.1", port or free_port(), app, threaded=True, request_handler=_Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.port}"
