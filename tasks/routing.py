@@ -75,7 +75,7 @@ def _match_service(
         return Match(service.name, f"left alone: tag {event.tag} does not match {labels.track}")
     current = _tag_on_its_way(deps, service.name) or running.tag
     if not labels.track.newer(event.tag, current):
-        return Match(service.name, f"left alone: tag {event.tag} is older than {current}")
+        return Match(service.name, f"left alone: tag {event.tag} does not replace {current}")
     image = running.with_tag(event.tag)
     now = deps.clock.now()
     rollout = Rollout(

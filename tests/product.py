@@ -134,7 +134,7 @@ class Product:
         """GET under /api/v1."""
         answer = requests.get(f"{self.url}/api/v1/{path}", params=params, headers=self.auth, timeout=30)
         answer.raise_for_status()
-        return answer.json()
+        return answer.json() if "json" in answer.headers["Content-Type"] else answer.text
 
     def post(self, path: str, **body: Any) -> Any:
         """POST under /api/v1."""

@@ -5,6 +5,8 @@ Everything goes through the Engine API of the lab's engines, as a user's own too
 
 from __future__ import annotations
 
+import io
+import json
 import sqlite3
 import tempfile
 import uuid
@@ -22,6 +24,7 @@ from tests.product import Product, free_port, wait_for
 
 HOOK_SECRET = "scene-hook-secret-of-no-value"
 SECOND = 1_000_000_000
+PROBE = ("/bin/wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/version")
 
 
 class Scene:
@@ -32,7 +35,6 @@ class Scene:
         self.registry = registry
         self.product = product
         self.name = f"{name}-{uuid.uuid4().hex[:6]}"
-        self.rollout_id = ""
         self._created: list[str] = []
 
     # -- engines -----------------------------------------------------------------------------------
@@ -59,6 +61,14 @@ class Scene:
         if push:
             self.push(image)
         return image
+
+    def variant(self, tag: str, command: str, base: str = "1.0.0") -> str:
+        """The sample app with another command, pushed."""
+        recipe = f"FROM {self.image(base)}\nENTRYPOINT {json.dumps(['/bin/sh', '-c', command])}\n"
+        for line in self.client().build(fileobj=io.BytesIO(recipe.encode()), tag=self.image(tag), rm=True, decode=True):
+            assert "error" not in line, line["error"]
+        self.push(self.image(tag))
+        return self.image(tag)
 
     def push(self, image: str) -> str:
         """docker push. Returns the digest."""
@@ -88,9 +98,13 @@ class Scene:
         port: int | None = None,
         track: str = "semver:^1",
         update: dict[str, Any] | None = None,
+        checked: bool = True,
         **labels: str,
     ) -> str:
-        """A service on the sample app, running before this returns. ``replicas`` None: global."""
+        """A service on the sample app, running before this returns. ``replicas`` None: global.
+
+        ``checked``: with a health check of its own. ``labels``: without ``nodewise.``, two underscores for a dot.
+        """
         full = f"{self.name}-{name}"
         marks = {f"nodewise.{key.replace('__', '.')}": value for key, value in labels.items()}
         if track:
@@ -105,7 +119,7 @@ class Scene:
                     "Image": self.pinned(image),  # as the docker command line does it
                     "StopGracePeriod": SECOND,
                     "HealthCheck": {
-                        "Test": ["CMD", "/bin/wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/version"],
+                        "Test": ["CMD", *PROBE] if checked else ["NONE"],
                         "Interval": SECOND,
                         "Timeout": SECOND,
                         "Retries": 3,
@@ -124,6 +138,19 @@ class Scene:
             wanted = len(self.lab.nodes) if replicas is None else replicas
             wait_for(f"{full} to run", lambda: len(self.running_tags(full)) == wanted, 60)
         return full
+
+    def runs_everywhere(self, service: str, tag: str, count: int) -> None:
+        """Exactly *count* tasks run, all of them as *tag*."""
+        wait_for(f"{service} as {tag}", lambda: self.running_tags(service) == [tag] * count, 30)
+
+    def deploy(self, service: str, image: str) -> dict[str, Any]:
+        """Asked for through the API, and waited for."""
+        return self.product.wait_rollout(self.product.post(f"services/{service}/deploy", image=image)["id"])
+
+    def rollout_to(self, service: str, tag: str, seconds: float = 120) -> dict[str, Any]:
+        """The rollout of *service* to *tag*, once it has ended."""
+        ended = self.product.wait_service(service, lambda r: f":{tag}@" in f"{r['image']}@" and r["ended_at"], seconds)
+        return self.product.get(f"rollouts/{ended['id']}")
 
     def inspect(self, service: str) -> dict[str, Any]:
         found: dict[str, Any] = self.client().inspect_service(service)
@@ -180,7 +207,9 @@ class Scene:
 
 
 @contextmanager
-def open_scene(name: str, notify: bool = True, config: dict[str, Any] | None = None, **env: str) -> Iterator[Scene]:
+def open_scene(
+    name: str, notify: bool = True, config: dict[str, Any] | None = None, registry_port: int = 0, **env: str
+) -> Iterator[Scene]:
     """The lab up, a registry and a product on free ports, wired together."""
     lab = Lab.up()
     port = free_port(lab.host)
@@ -189,10 +218,12 @@ def open_scene(name: str, notify: bool = True, config: dict[str, Any] | None = N
         "headers": {"Authorization": [f"Bearer {HOOK_SECRET}"]},
     }
     with tempfile.TemporaryDirectory(prefix="nodewise-scene-") as folder:
-        registry = lab.open_registry(Path(folder) / "registry", [endpoint] if notify else [])
+        registry = lab.open_registry(Path(folder) / "registry", [endpoint] if notify else [], registry_port)
         hosts = [node.docker_host for node in lab.managers]
         settings = {"hooks": {"distribution": {"provider": "distribution", "secrets": [HOOK_SECRET]}}}
-        product = Product(Path(folder) / "data", hosts, {**settings, **(config or {})}, lab.host, port, **env)
+        config = config or {}
+        merged = {**settings, **config, "hooks": {**settings["hooks"], **config.get("hooks", {})}}
+        product = Product(Path(folder) / "data", hosts, merged, lab.host, port, **env)
         scene = Scene(lab, registry, product, name)
         try:
             with product:

@@ -120,10 +120,11 @@ def move(rollout: Rollout, cause: Cause, now: float, reason: str = "") -> Rollou
     if phase is rollout.phase:
         return rollout
     back = phase in (Phase.ROLLING_BACK, Phase.SWARM_ROLLING_BACK)
+    kept = "" if cause is Cause.FREED else rollout.reason  # what it waited for is over
     return replace(
         rollout,
         phase=phase,
-        reason=rollout.reason if back and rollout.reason else reason or rollout.reason,
+        reason=kept if back and kept else reason or kept,
         deadline_at=now + rollout.plan.deadline if back and rollout.plan else rollout.deadline_at,
         ended_at=now if phase.terminal else None,
     )
