@@ -73,12 +73,13 @@ class AccessQueries:
         row = {"name": name, "holder": holder, "until": now + ttl}
         free = or_(leases.c.holder == holder, leases.c.until < now)
         with self._db.write() as c:
-            done = c.execute(
+            taken = c.execute(
                 self._db.insert(leases)
                 .values(row)
                 .on_conflict_do_update(index_elements=["name"], set_={"holder": holder, "until": now + ttl}, where=free)
-            )
-        return bool(done.rowcount == 1)
+                .returning(leases.c.name)
+            ).one_or_none()
+        return taken is not None
 
     def drop_lease(self, name: str, holder: str) -> None:
         with self._db.write() as c:

@@ -1,0 +1,357 @@
+"""The store, on both databases: transactions, races, and everything coming back as it went in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nodewise.domain.access import Audit
+from nodewise.domain.build import Build, BuildState
+from nodewise.domain.delivery import NewDelivery, Verdict
+from nodewise.domain.errors import Conflict, LostRace, NotFound
+from nodewise.domain.events import CodePushed, ImagePushed
+from nodewise.domain.jobs import Job, Verb
+from nodewise.domain.release import Release, ReleaseState
+from nodewise.domain.rollout import Kind, Phase, Rollout
+from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
+from nodewise.domain.steps import Verdict as GateVerdict
+from nodewise.store import Store
+from nodewise.store.database import Database
+from nodewise.store.schema import metadata
+from tests.unit.swarm_values import NEW, OLD, plan, spec
+
+NOW = 1_795_000_000.25
+EVENT = ImagePushed("reg:5000/web", "1.4.0", NEW)
+
+
+def delivery(key: str = "k1", **changes: Any) -> NewDelivery:
+    values = {
+        "provider": "distribution",
+        "hook": "main",
+        "key": key,
+        "verdict": Verdict.ACCEPTED,
+        "body": b"{}\x00\xff",
+    }
+    return NewDelivery(**{**values, "events": (EVENT,), **changes})
+
+
+def rollout(id_: str = "r-1", service: str = "web", **changes: Any) -> Rollout:
+    return replace(Rollout(id_, service, Kind.DEPLOY, Phase.PENDING, "test", NOW, image="reg:5000/web:1"), **changes)
+
+
+def release(number: int, state: ReleaseState = ReleaseState.GOOD, **changes: Any) -> Release:
+    made = Release("web", number, f"reg:5000/web:{number}@{OLD}", OLD, spec(OLD, n=str(number)), "test", state, NOW)
+    return replace(made, **changes)
+
+
+def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
+    """Run *act* on *count* threads at the same moment; errors are results."""
+    start = threading.Barrier(count)
+
+    def one(n: int) -> Any:
+        start.wait()
+        try:
+            return act(n)
+        except Exception as error:  # whatever it is, the test looks at it
+            return error
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+# -- schema ------------------------------------------------------------------------------------------
+
+
+def test_the_migrations_make_exactly_the_schema_that_the_code_declares(url: str):
+    Store.open(url).migrate()
+    with Database(url).read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_several_processes_may_migrate_at_once(url: str):
+    assert at_once(4, lambda _: Store.open(url).migrate()) == [None] * 4
+    Store.open(url).ping()
+
+
+# -- deliveries and events -----------------------------------------------------------------------------
+
+
+def test_a_delivery_comes_back_as_it_came_in_with_its_event_and_its_job(store: Store):
+    accepted = store.accept(delivery(note="a\0b"), NOW)
+    assert accepted.created
+    (event,) = store.delivery_events(accepted.delivery_id)
+    assert (event.event, event.done_at) == (EVENT, None)
+    assert accepted.jobs == (Job(Verb.PLAN, event.id),)
+    assert store.delivery_body(accepted.delivery_id) == b"{}\x00\xff"
+    assert store.due_jobs(NOW + 60, 1.0) == [Job(Verb.PLAN, event.id)]
+
+
+@pytest.mark.parametrize(
+    ("again", "created"),
+    [
+        (delivery(), False),
+        (delivery(hook="other"), True),
+        (delivery("k2"), True),
+        (delivery("k2", body_digest="sha256:1"), False),
+    ],
+    ids=["same key", "same key of another hook", "another key", "the same body under another key"],
+)
+def test_a_delivery_is_taken_once_per_hook_and_key_and_body(store: Store, again: NewDelivery, created: bool):
+    first = store.accept(delivery(body_digest="sha256:1"), NOW)
+    second = store.accept(again, NOW)
+    assert second.created is created
+    assert (second.delivery_id == first.delivery_id) is not created
+    assert store.outbox_size() == 1 + created
+
+
+def test_of_the_same_delivery_at_once_one_is_taken(store: Store):
+    taken = at_once(6, lambda _: store.accept(delivery(), NOW))
+    assert [a.created for a in taken].count(True) == 1
+    assert len({a.delivery_id for a in taken}) == 1
+    assert store.outbox_size() == 1
+
+
+def test_an_event_is_finished_once_and_what_it_starts_is_there_with_it(store: Store):
+    event_id, _ = store.add_event(EVENT, "test", NOW)
+    results = at_once(
+        4, lambda n: store.finish_event(event_id, f"rollout {n}", NOW, rollouts=[rollout(f"r-{n}", f"web{n}")])
+    )
+    assert sorted(type(r).__name__ for r in results) == ["LostRace"] * 3 + ["tuple"]
+    assert len(store.rollouts()) == 1
+    assert store.event(event_id).done_at == NOW
+    assert store.due_jobs(NOW + 60, 1.0) == [Job(Verb.PLAN, store.rollouts()[0].id)]
+
+
+def test_a_replay_starts_each_event_once_more_and_no_more(store: Store):
+    accepted = store.accept(delivery(), NOW)
+    assert len(store.replay_delivery(accepted.delivery_id, NOW)) == 1
+    assert len(store.replay_delivery(accepted.delivery_id, NOW)) == 1
+    with pytest.raises(NotFound, match="d-none"):
+        store.replay_delivery("d-none", NOW)
+
+
+def test_rejected_requests_are_counted(store: Store):
+    at_once(5, lambda _: store.count_rejected("git", "git", "wrong signature", NOW))
+    store.count_rejected("git", "git", "not signed", NOW + 1)
+    assert [(r.reason, r.count) for r in store.rejected()] == [("not signed", 1), ("wrong signature", 5)]
+
+
+# -- rollouts ------------------------------------------------------------------------------------------
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+times = st.floats(0, 4e9, allow_nan=False)
+streaks = st.builds(
+    Streak,
+    gate=texts,
+    passes=st.integers(0, 9),
+    fails=st.integers(0, 9),
+    read_at=times,
+    detail=texts,
+    held=st.booleans(),
+)
+gates = st.builds(
+    GatePlan, texts, times, st.integers(1, 9), st.integers(1, 9), st.dictionaries(texts, texts | times, max_size=3)
+)
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_rollout_comes_back_as_it_was_saved(store: Store, data: st.DataObject):
+    number = len(store.rollouts(limit=1000))
+    first = rollout(f"r-{number:04}", f"service-{number}")
+    store.add_rollout(first, NOW, "test")
+    nodes = data.draw(st.lists(texts, unique=True, max_size=3))
+    states = st.sampled_from(StepState)
+    steps = tuple(
+        Step(n, n, data.draw(states), data.draw(times), ("t",), tuple(data.draw(st.lists(streaks, max_size=2))), "d")
+        for n in nodes
+    )
+    frozen = plan(
+        gates=tuple(data.draw(st.lists(gates, max_size=2))),
+        notes=tuple(data.draw(st.lists(texts, max_size=2))),
+        failed_before=("t1",),
+        update_config={"Delay": data.draw(st.integers(0, 2**53))},
+    )
+    changed = replace(
+        first,
+        phase=Phase.SUCCEEDED,
+        plan=frozen,
+        steps=steps,
+        reason=data.draw(texts),
+        deadline_at=data.draw(st.none() | times),
+        to_number=data.draw(st.none() | st.integers(1, 2**31 - 1)),
+    )
+    (saved,) = store.save_rollouts([changed], NOW)
+    assert store.rollout(first.id) == saved == replace(changed, version=1)
+
+
+def test_of_two_who_save_the_same_version_one_loses(store: Store):
+    store.add_rollout(rollout(), NOW, "test")
+    read = store.rollout("r-1")
+    results = at_once(
+        4, lambda n: store.save_rollouts([replace(read, reason=str(n))], NOW, jobs=[Job(Verb.PLAN, f"x{n}")])
+    )
+    assert sorted(type(r).__name__ for r in results) == ["LostRace"] * 3 + ["tuple"]
+    assert store.rollout("r-1").version == 1
+    assert store.outbox_size() == 2, "the losers' jobs went with their change"
+
+
+@pytest.mark.parametrize("phase", [Phase.MOVING, Phase.QUEUED])
+def test_at_most_one_rollout_holds_a_service_and_at_most_one_waits(store: Store, phase: Phase):
+    for n in range(4):
+        store.add_rollout(rollout(f"r-{n}"), NOW, "test")
+    results = at_once(4, lambda n: store.save_rollouts([replace(store.rollout(f"r-{n}"), phase=phase)], NOW))
+    assert sorted(type(r).__name__ for r in results) == ["Conflict"] * 3 + ["tuple"]
+    assert [r.phase for r in store.rollouts("web")].count(phase) == 1
+
+
+def test_a_service_is_handed_over_in_one_transaction(store: Store):
+    store.add_rollout(rollout("r-1"), NOW, "test")
+    store.add_rollout(rollout("r-2"), NOW, "test")
+    (held,) = store.save_rollouts([replace(store.rollout("r-1"), phase=Phase.MOVING)], NOW)
+    taker = replace(store.rollout("r-2"), phase=Phase.MOVING)
+    with pytest.raises(Conflict, match="web"):
+        store.save_rollouts([taker, replace(held, phase=Phase.SUPERSEDED, ended_at=NOW)], NOW)
+    assert store.active_rollout("web").id == "r-1"
+    store.save_rollouts([replace(held, phase=Phase.SUPERSEDED, ended_at=NOW), taker], NOW)
+    assert store.active_rollout("web").id == "r-2"
+
+
+def test_a_change_that_loses_leaves_nothing_behind(store: Store):
+    store.add_rollout(rollout(), NOW, "test")
+    stale = replace(store.rollout("r-1"), version=7)
+    with pytest.raises(LostRace):
+        store.save_rollouts([stale], NOW, releases=[release(1)], audit=[Audit(NOW, "a", "b", "c", "d")])
+    assert store.releases("web") == []
+    assert [a.what for a in store.audit()] == ["deploy"]
+
+
+def test_readings_and_evidence_are_kept_and_the_first_evidence_stays(store: Store):
+    store.add_rollout(rollout(), NOW, "test")
+    reading = Reading("http", "n1", GateVerdict.FAIL, "500", NOW, "t1")
+    store.add_readings("r-1", [reading, replace(reading, verdict=GateVerdict.PASS)])
+    assert [r.verdict for r in store.readings("r-1")].count(GateVerdict.FAIL) == 1
+    store.set_evidence("r-1", "first\0")
+    store.set_evidence("r-1", "second")
+    assert store.rollout("r-1").evidence.startswith("first")
+
+
+def test_the_good_release_before_is_found_past_bad_ones(store: Store):
+    store.add_rollout(rollout(), NOW, "test")
+    kept = [release(1), release(2, ReleaseState.BAD), release(3), release(4, ReleaseState.NEW)]
+    store.save_rollouts([store.rollout("r-1")], NOW, releases=kept, release_states=[("web", 4, ReleaseState.GOOD)])
+    assert store.good_release_before("web", 3).number == 1
+    assert store.good_release_before("web", None).number == 4
+    assert store.good_release_before("web", 1) is None
+    assert store.release("web", 3) == release(3)
+    assert store.release_by_fingerprint("web", release(3).fingerprint).number == 3
+    assert store.next_release_number("web") == 5
+
+
+# -- outbox ----------------------------------------------------------------------------------------------
+
+JOB = Job(Verb.ADVANCE, "r-1")
+
+
+def test_one_of_many_gets_the_lease(store: Store):
+    store.put_jobs([JOB], NOW)
+    leases = at_once(6, lambda _: store.begin_job(JOB, NOW, 30.0))
+    assert len([lease for lease in leases if lease]) == 1
+
+
+def test_a_lease_runs_out_and_the_job_is_found_again(store: Store):
+    store.put_jobs([JOB], NOW)
+    first = store.begin_job(JOB, NOW, 30.0)
+    assert store.begin_job(JOB, NOW + 29, 30.0) is None
+    assert store.due_jobs(NOW + 29, 1.0) == []
+    assert store.due_jobs(NOW + 32, 1.0) == [JOB]
+    second = store.begin_job(JOB, NOW + 32, 30.0)
+    assert (first.attempts, second.attempts) == (1, 2)
+    assert not store.extend_lease(first, NOW + 33, 30.0), "the late one has lost it"
+    assert store.extend_lease(second, NOW + 33, 30.0)
+
+
+def test_a_job_asked_for_again_while_it_runs_runs_again(store: Store):
+    store.put_jobs([JOB], NOW)
+    lease = store.begin_job(JOB, NOW, 30.0)
+    store.put_jobs([JOB], NOW + 1)
+    assert not store.finish_job(lease, NOW + 2)
+    again = store.begin_job(JOB, NOW + 2, 30.0)
+    assert store.finish_job(again, NOW + 3)
+    assert store.outbox_size() == 0
+
+
+def test_a_rescheduled_job_keeps_its_attempts_or_starts_counting_anew(store: Store):
+    store.put_jobs([JOB], NOW)
+    lease = store.begin_job(JOB, NOW, 30.0)
+    assert store.reschedule_job(lease, NOW + 5, "no answer") == NOW + 5
+    assert store.begin_job(JOB, NOW + 1, 30.0) is None
+    second = store.begin_job(JOB, NOW + 5, 30.0)
+    assert second.attempts == 2
+    store.reschedule_job(second, NOW + 6, reset_attempts=True)
+    assert store.begin_job(JOB, NOW + 6, 30.0).attempts == 1
+
+
+def test_a_lost_message_is_told_again_but_not_with_every_sweep(store: Store):
+    store.put_jobs([JOB], NOW)
+    assert store.due_jobs(NOW + 2, 1.0) == [JOB]
+    assert store.due_jobs(NOW + 3, 1.0) == []
+    assert store.due_jobs(NOW + 3600, 1.0) == [JOB]
+
+
+# -- builds, tokens, leases, expiry ------------------------------------------------------------------------
+
+
+def test_a_build_comes_back_as_it_was_saved_with_its_log(store: Store):
+    event_id, _ = store.add_event(CodePushed("x", "refs/heads/main", "c" * 40), "test", NOW)
+    build = Build("b-1", "web", "x", "refs/heads/main", "c" * 40, "reg/web:1", BuildState.WAITING, NOW, args={"A": "1"})
+    store.finish_event(event_id, "build b-1", NOW, builds=[build])
+    assert store.build("b-1") == build
+    saved = store.save_build(replace(build, state=BuildState.PUSHED, digest=NEW, ended_at=NOW), NOW)
+    assert store.build("b-1") == saved
+    with pytest.raises(LostRace):
+        store.save_build(build, NOW)
+    for part in ("one\n", "two\0\n", "three\n"):
+        store.append_build_log("b-1", part)
+    log = store.build_log("b-1")
+    assert "".join(text for _, text in log).startswith("one\ntwo")
+    assert [text for _, text in store.build_log("b-1", after=log[1][0])] == ["three\n"]
+    assert store.build_for("web", "c" * 40, "reg/web:1") == saved
+
+
+def test_tokens_are_found_by_their_hash_until_they_are_revoked(store: Store):
+    store.add_token("ci", "h" * 64, frozenset({"read", "deploy"}), NOW)
+    assert store.token_by_hash("h" * 64).scopes == {"read", "deploy"}
+    with pytest.raises(Conflict, match="ci"):
+        store.add_token("ci", "i" * 64, frozenset({"read"}), NOW)
+    store.revoke_token("ci", NOW + 1)
+    found = store.token_by_hash("h" * 64)
+    assert found is None or found.revoked_at == NOW + 1
+
+
+def test_a_lease_has_one_holder_until_it_runs_out(store: Store):
+    taken = at_once(4, lambda n: store.take_lease("clock", f"h{n}", 10.0, NOW))
+    assert taken.count(True) == 1
+    holder = f"h{taken.index(True)}"
+    assert store.take_lease("clock", holder, 10.0, NOW + 9)
+    assert not store.take_lease("clock", "another", 10.0, NOW + 18)
+    assert store.take_lease("clock", "another", 10.0, NOW + 20)
+    store.drop_lease("clock", holder)
+    assert not store.take_lease("clock", "third", 10.0, NOW + 21), "only the holder drops it"
+
+
+def test_what_is_old_expires_and_the_record_of_it_stays(store: Store):
+    accepted = store.accept(delivery(), NOW)
+    assert store.expire(NOW + 86400 * 8, 7) == 1
+    assert store.delivery_body(accepted.delivery_id) == b""
+    assert store.delivery(accepted.delivery_id) is not None
+    assert not store.accept(delivery(), NOW + 86400 * 8).created, "still known"
