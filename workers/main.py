@@ -12,6 +12,7 @@ from nodewise.cli import app, guarded
 if TYPE_CHECKING:
     from nodewise.config.settings import Settings
 
+STUCK = 60.0  # seconds
 _QUEUES = "Comma-separated queues to work on; all of them when not given."
 
 
@@ -64,6 +65,25 @@ def clock() -> None:
     from workers import clock as process
 
     process.tick(_prepared())
+
+
+@app.command(rich_help_panel="Processes")
+@guarded
+def alive() -> None:
+    """Exit code 0 unless jobs are due and no worker is heard of: a container's health check."""
+    import time
+    from contextlib import closing
+
+    from nodewise.config.settings import load_settings
+    from nodewise.store import Store
+    from tasks.sweep import HEARTBEAT
+
+    with closing(Store.open(load_settings().database_url)) as store:
+        now = time.time()
+        waiting, last = store.oldest_due(now), store.last_beat(HEARTBEAT)
+    if waiting > STUCK and (last is None or now - last > STUCK):
+        typer.echo(f"jobs have been due for {waiting:.0f} s, and no worker is heard of", err=True)
+        raise typer.Exit(1)
 
 
 def _prepared() -> Settings:

@@ -1,0 +1,29 @@
+# One image, several commands: web, worker, clock. See docker-compose.yml.
+ARG BASE=python:3.11-slim-bookworm
+FROM ${BASE} AS build
+WORKDIR /src
+RUN python3 -m venv /opt/nodewise
+COPY requirements.lock ./
+RUN /opt/nodewise/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY nodewise nodewise
+COPY webhooks webhooks
+COPY tasks tasks
+COPY workers workers
+RUN /opt/nodewise/bin/pip install --no-cache-dir --disable-pip-version-check "setuptools>=80" \
+    && /opt/nodewise/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation .
+
+FROM ${BASE}
+# git checks out what is built; a base image that has it is taken as it is.
+RUN command -v git >/dev/null \
+    || { apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*; }
+COPY --from=build /opt/nodewise /opt/nodewise
+ENV PATH=/opt/nodewise/bin:$PATH \
+    NODEWISE_DATA_DIR=/var/lib/nodewise \
+    NODEWISE_LISTEN=0.0.0.0:8420 \
+    NODEWISE_LOG_FORMAT=json \
+    PYTHONUNBUFFERED=1
+VOLUME /var/lib/nodewise
+EXPOSE 8420
+ENTRYPOINT ["nodewise"]
+CMD ["up"]
