@@ -161,17 +161,20 @@ def test_a_newer_push_waits_for_the_rollout_on_its_way_and_then_goes(scene: Scen
     scene.runs_everywhere(service, "1.8.0", 2)
 
 
-@pytest.mark.parametrize(
-    ("image", "why"),
-    [("{repository}:7.7.7", "7.7.7"), ("no-such-registry.invalid/app:1", "no-such-registry.invalid")],
-    ids=["no such tag", "no such registry"],
-)
-def test_an_image_that_is_not_there_touches_nothing(scene: Scene, image: str, why: str):
+def test_a_tag_that_is_not_there_is_refused_and_touches_nothing(scene: Scene):
     service = scene.create_service("missing", scene.image("1.0.0"), 1)
     version = scene.inspect(service)["Version"]["Index"]
-    done = scene.product.cli(
-        "deploy", service, image.format(repository=scene.image("").rstrip(":")), "--json", check=False
-    )
+    done = scene.product.cli("deploy", service, scene.image("7.7.7"), "--json", check=False)
     assert done.returncode != 0
-    assert why in done.stdout + done.stderr
+    assert "7.7.7" in done.stdout + done.stderr
+    assert scene.inspect(service)["Version"]["Index"] == version
+
+
+def test_a_registry_that_does_not_answer_is_waited_for_and_nothing_is_touched_meanwhile(scene: Scene):
+    service = scene.create_service("away", scene.image("1.0.0"), 1)
+    version = scene.inspect(service)["Version"]["Index"]
+    rollout = scene.product.post(f"services/{service}/deploy", image="no-such-registry.invalid/app:1")["id"]
+    why = f"SELECT last_error FROM outbox WHERE subject='{rollout}' AND last_error != ''"
+    assert "no-such-registry.invalid" in wait_for("a first attempt", lambda: scene.rows(why))[0]["last_error"]
+    assert scene.product.get(f"rollouts/{rollout}")["phase"] == Phase.PENDING
     assert scene.inspect(service)["Version"]["Index"] == version
