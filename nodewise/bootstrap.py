@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from threading import Semaphore
 
 from nodewise.adapters.builder import DockerBuilder
 from nodewise.adapters.engine import SwarmEngine
@@ -26,6 +27,7 @@ class Deps:
     git: Git
     queue: Queue
     clock: Clock
+    build_slots: Semaphore
 
 
 class SystemClock:
@@ -52,4 +54,5 @@ def build_deps(settings: Settings, queue: Queue | None = None) -> Deps:
         git=GitCli(allow_local=settings.git_allow_local),
         queue=queue or NoQueue(),
         clock=SystemClock(),
+        build_slots=Semaphore(settings.concurrent_builds),
     )

@@ -12,6 +12,8 @@ from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job, Verb
 from tasks.outcome import DONE, Outcome
 
+WAIT = 1.0  # seconds until a build asks for a slot again: it holds no thread meanwhile, a rollback may want it
+
 
 def build(deps: Deps, build_id: str) -> Outcome:
     """Build, unless that is done: a repeated job goes on with the push."""
@@ -20,11 +22,19 @@ def build(deps: Deps, build_id: str) -> Outcome:
         return DONE
     if found.state is BuildState.BUILT and deps.builder.has_image(found.image_id):
         return Outcome((Job(Verb.PUSH, build_id),))
-    begun = deps.store.save_build(
-        replace(found, state=BuildState.BUILDING, started_at=deps.clock.now()), deps.clock.now()
-    )
+    if not deps.build_slots.acquire(blocking=False):
+        return Outcome(again_at=deps.clock.now() + WAIT)
+    try:
+        return _in_a_slot(deps, found)
+    finally:
+        deps.build_slots.release()
+
+
+def _in_a_slot(deps: Deps, found: Build) -> Outcome:
+    now = deps.clock.now()
+    begun = deps.store.save_build(replace(found, state=BuildState.BUILDING, started_at=now), now)
     image_id = _build(deps, begun)
-    jobs = (Job(Verb.PUSH, build_id),)
+    jobs = (Job(Verb.PUSH, found.id),)
     deps.store.save_build(replace(begun, state=BuildState.BUILT, image_id=image_id), deps.clock.now(), jobs=jobs)
     return Outcome(jobs)
 

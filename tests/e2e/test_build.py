@@ -138,3 +138,24 @@ def test_a_registry_that_is_away_is_waited_for(scene: Scene, repository: Reposit
     )
     scene.registry.start()
     assert built(scene, commit)["state"] == "pushed"
+
+
+def test_builds_wait_for_one_another_and_a_rollback_waits_for_none(scene: Scene, repository: Repository):
+    dockerfile = repository.clone / "Dockerfile"
+    shutil.copy(dockerfile, dockerfile.with_suffix(".good"))
+    with dockerfile.open("a") as file:
+        file.write('ARG SLOW\nRUN ["/bin/sh", "-c", "sleep 4"]\n')
+    service = scene.create_service("other", f"{scene.registry.address}/built/app:1.0.0", 1, checked=False)
+    assert scene.deploy(service, f"{scene.registry.address}/built/app:1.1.0")["phase"] == Phase.SUCCEEDED
+    commits = [release(repository, f"4.0.{n}") for n in range(4)]
+    shutil.move(dockerfile.with_suffix(".good"), dockerfile)
+
+    def building() -> list[str]:
+        return [b["commit"] for b in scene.product.get("builds")["builds"] if b["state"] == "building"]
+
+    wait_for("two builds at once", lambda: len(building()) == 2)
+    rollout = scene.product.post(f"services/{service}/rollback")["id"]
+    wait_for("the rollback's first look", lambda: scene.product.get(f"rollouts/{rollout}")["started_at"])
+    assert len(building()) == 2, "it did not wait for a build to end, and no third one has begun"
+    assert scene.product.wait_rollout(rollout)["phase"] == Phase.SUCCEEDED
+    assert {built(scene, commit)["state"] for commit in commits} == {"pushed"}
