@@ -36,7 +36,9 @@ class Regex:
 
 
 def parse(text: str) -> Regex:
-    """Raises UserError for an expression that does not compile."""
+    """Raises UserError for an expression that is empty or does not compile."""
+    if not text:
+        raise UserError("the expression is empty", r"such as regex:v(\d+)", "nodewise.track")
     try:
         return Regex(re.compile(text))
     except re.error as error:

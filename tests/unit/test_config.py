@@ -1,0 +1,116 @@
+"""Settings, the file and the labels: every error names the thing, the value and the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nodewise.config.file import BuildConfig, load_file
+from nodewise.config.labels import LABELS, read_labels
+from nodewise.config.settings import load_settings
+from nodewise.domain.errors import UserError
+
+SECRET = "hunter2-and-more"
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import os
+
+    for name in [n for n in os.environ if n.startswith("NODEWISE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NODEWISE_DATA_DIR", str(tmp_path / "data"))
+
+
+def refused(data, tmp_path: Path) -> str:
+    path = tmp_path / "nodewise.yaml"
+    path.write_text(data if isinstance(data, str) else yaml.safe_dump(data))
+    with pytest.raises(UserError) as error:
+        load_file(path)
+    assert SECRET not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"hoks": {}}, ["hoks", "is not known", "hooks"]),
+        ({"hooks": {"a": {"provider": "githup", "secrets": [SECRET]}}}, ["hooks.a.provider", "githup", "'github'"]),
+        ({"hooks": {"a": {"provider": "git"}}}, ["hooks.a", "secret"]),
+        ({"hooks": {"a": {"provider": "git", "secrets": [SECRET, SECRET, SECRET]}}}, ["hooks.a.secrets"]),
+        ({"hooks": {"a": {"provider": "git", "secrets": [" "]}}}, ["hooks.a", "empty"]),
+        ({"hooks": {"a": {"provider": "git", "secret": SECRET}}}, ["hooks.a.secret", "secrets"]),
+        ({"builds": {"a": {"git": "x"}}}, ["builds.a.image"]),
+        ({"builds": {"a": {"git": "x", "image": "r/{tga}"}}}, ["builds.a", "{tga}", "tag"]),
+        ({"registries": {"r": {"username": "u"}}}, ["registries.r", "password"]),
+        (f"hooks: [{SECRET}\n", ["line"]),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named_and_no_secret_is_told(data, words, tmp_path: Path):
+    said = refused(data, tmp_path)
+    for word in words:
+        assert word in said, said
+
+
+@pytest.mark.parametrize(
+    ("image", "ref", "name"),
+    [
+        ("r/shop:{version}", "refs/tags/v1.2.0", "r/shop:1.2.0"),
+        ("r/shop:{tag}", "refs/tags/v1.2.0", "r/shop:v1.2.0"),
+        ("r/shop:{branch}-{short_sha}", "refs/heads/fix/it", "r/shop:fix-it-cccccccccccc"),
+        ("r/shop:{version}", "refs/tags/2026+1", "r/shop:2026-1"),
+    ],
+)
+def test_an_image_is_named_after_the_pushed_ref(image, ref, name):
+    assert BuildConfig(git="x", image=image).image_for(ref, "c" * 40) == name
+
+
+def test_a_ref_without_what_the_name_asks_for_is_refused():
+    with pytest.raises(UserError, match="refs/heads/main"):
+        BuildConfig(git="x", image="r/shop:{tag}").image_for("refs/heads/main", "c" * 40)
+
+
+def test_a_setting_comes_from_a_secrets_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "url").write_text("postgresql://u:p@h/d\n")
+    monkeypatch.setenv("NODEWISE_DATABASE_URL_FILE", str(tmp_path / "url"))
+    assert load_settings().database_url == "postgresql://u:p@h/d"
+
+
+def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NODEWISE_WORKER_THREADS", SECRET)
+    with pytest.raises(UserError, match="NODEWISE_WORKER_THREADS") as error:
+        load_settings()
+    assert SECRET not in str(error.value)
+
+
+def test_managers_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NODEWISE_DOCKER_HOSTS", "unix:///a, tcp://b:2376,")
+    assert load_settings().docker_hosts == ("unix:///a", "tcp://b:2376")
+
+
+def test_labels_are_read_over_the_defaults_of_the_file():
+    labels = read_labels({"nodewise.bake": "5s", "other": "x"}, {"track": "semver:^1", "bake": "1m"})
+    assert (str(labels.track), labels.bake, labels.problems) == ("semver:^1", 5.0, ())
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "nearest"),
+    [
+        ("nodewise.trak", "same", "nodewise.track"),
+        ("nodewise.track", "semvre:^1", "semver"),
+        ("nodewise.bake", "soon", ""),
+        ("nodewise.strategy", "roling", "rolling"),
+        ("nodewise.gate.http.url", "not a url", ""),
+        ("nodewise.gate.http.successes", "0", ""),
+    ],
+)
+def test_a_wrong_label_is_a_problem_with_name_value_and_the_nearest_right_one(label, value, nearest):
+    (problem,) = read_labels({label: value}, {}).problems
+    assert (problem.label, problem.value, problem.nearest) == (label, value, nearest)
+    assert problem.allowed
+
+
+def test_every_label_has_a_meaning_and_says_what_is_allowed():
+    assert all(label.meaning and label.allowed for label in LABELS.values())
