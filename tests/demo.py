@@ -291,7 +291,7 @@ def stage() -> Iterator[Demo]:
     """Lab, registry, repository and Nodewise."""
     with tempfile.TemporaryDirectory(prefix="nodewise-demo-") as name:
         folder = Path(name)
-        port = free_port(Lab.host)
+        port = free_port(Lab.up().host)  # the address is there once the lab is
         config = {
             "hooks": {"git": {"provider": "git", "secrets": [SECRET]}},
             "builds": {
