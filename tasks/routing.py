@@ -73,10 +73,15 @@ def _match_service(
         return Match(service.name, "left alone: it has no nodewise.track")
     if not labels.track.admits(event.tag):
         return Match(service.name, f"left alone: tag {event.tag} does not match {labels.track}")
-    current = _tag_on_its_way(deps, service.name) or running.tag
+    coming = _on_its_way(deps, service.name)
+    image = running.with_tag(event.tag)
+    wanted = str(image.pinned(event.digest) if event.digest else image)
+    same = next((r for r in coming if r.image == wanted), None)
+    if same is not None:
+        return Match(service.name, f"left alone: the same image is on its way in {same.id}")
+    current = ImageName.parse(coming[0].image).tag if coming else running.tag
     if not labels.track.newer(event.tag, current):
         return Match(service.name, f"left alone: tag {event.tag} does not replace {current}")
-    image = running.with_tag(event.tag)
     now = deps.clock.now()
     rollout = Rollout(
         id=new_id("r", now),
@@ -85,20 +90,19 @@ def _match_service(
         phase=Phase.PENDING,
         origin=stored.origin,
         created_at=now,
-        image=str(image.pinned(event.digest) if event.digest else image),
+        image=wanted,
         event_id=stored.id,
     )
     return Match(service.name, f"rollout {rollout.id}", rollout=rollout)
 
 
-def _tag_on_its_way(deps: Deps, service: str) -> str:
-    """The tag that the service is about to run: an older push must not replace a newer one in flight."""
-    for rollout in deps.store.rollouts(service, limit=5):
-        if rollout.phase.terminal or rollout.kind is Kind.ROLLBACK:
-            continue
-        if rollout.phase is not Phase.ROLLING_BACK and rollout.phase is not Phase.SWARM_ROLLING_BACK:
-            return ImageName.parse(rollout.image).tag
-    return ""
+def _on_its_way(deps: Deps, service: str) -> list[Rollout]:
+    """Deploys that the service is about to run, newest first: an older push must not replace a newer one in flight."""
+    return [
+        rollout
+        for rollout in deps.store.rollouts(service, active=True)
+        if rollout.kind is Kind.DEPLOY and rollout.phase in (Phase.PENDING, Phase.QUEUED, Phase.MOVING)
+    ]
 
 
 def route_code(deps: Deps, stored: StoredEvent, event: CodePushed) -> list[Match]:

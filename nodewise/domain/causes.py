@@ -92,7 +92,9 @@ def _detect_swarm_rolling_back(rollout: Rollout, plan: Plan, service: ServiceVie
     if not _is_base(plan, service):
         return Finding(Cause.FOREIGN_HAND, _foreign(service))
     if service.update_state == "rollback_paused":
-        return Finding(Cause.VETO, f"Swarm paused its own rollback: {service.update_message}")
+        # The snapshot is put back, but for a rollback of a person's own: a rollback is never rolled back.
+        cause = Cause.VETO if rollout.kind is Kind.DEPLOY else Cause.EXPIRED
+        return Finding(cause, f"Swarm paused its own rollback: {service.update_message}")
     if rollout.deadline_at is not None and now > rollout.deadline_at:
         return Finding(Cause.EXPIRED, f"{rollout.reason}; Swarm's rollback did not finish in {plan.deadline:g} s")
     return Finding(Cause.CONVERGED if _all_up_to_date(service, seen) else Cause.PROGRESS)

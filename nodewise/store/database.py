@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,13 +72,10 @@ def _create(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
-        for pragma in (
-            f"busy_timeout={_BUSY_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",  # a delivery is answered only when it is on the disk
-            "foreign_keys=ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        _into_wal(connection)
+        connection.execute("PRAGMA synchronous=FULL")  # a delivery is answered only when it is on the disk
+        connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -84,6 +83,19 @@ def _create(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
+
+
+def _into_wal(connection: Any) -> None:
+    """The busy timeout does not cover this pragma: of several that open a new file at once, all but one are refused."""
+    end = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def _normal(url: str) -> str:
@@ -98,7 +110,12 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise RetryLater(f"the database does not answer: {type(error.orig).__name__}", delay=2.0) from error
+        raise RetryLater(f"the database does not answer: {_words(error)}", delay=2.0) from error
+
+
+def _words(error: OperationalError) -> str:
+    """What the driver says, in one line; SQLAlchemy's own text would show the statement's values."""
+    return " ".join(str(error.orig).split()) or type(error.orig).__name__
 
 
 def ping(connection: Connection) -> None:

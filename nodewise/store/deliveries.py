@@ -163,19 +163,25 @@ class DeliveryQueries:
         rollouts: Sequence[Rollout] = (),
         builds: Sequence[Build] = (),
     ) -> tuple[Job, ...]:
-        """Note an event's outcome and insert what it starts, in one transaction. Raises LostRace if it is done."""
+        """Note an event's outcome and insert what it starts, in one transaction.
+
+        Raises LostRace if it is done, or if another event has started a rollout to the same image meanwhile.
+        """
         jobs = (*(_first_job(r) for r in rollouts), *(Job(Verb.BUILD, b.id) for b in builds))
-        with self._db.write() as c:
-            done = c.execute(
-                update(events)
-                .where(events.c.id == event_id, events.c.done_at.is_(None))
-                .values(done_at=now, outcome=clean(outcome))
-            )
-            if done.rowcount != 1:
-                raise LostRace(f"event {event_id} is done already")
-            _insert_started(c, rollouts, builds)
-            box.put(self._db, c, jobs, now)
-            c.execute(delete(outbox).where(outbox.c.verb == Verb.PLAN.value, outbox.c.subject == event_id))
+        try:
+            with self._db.write() as c:
+                done = c.execute(
+                    update(events)
+                    .where(events.c.id == event_id, events.c.done_at.is_(None))
+                    .values(done_at=now, outcome=clean(outcome))
+                )
+                if done.rowcount != 1:
+                    raise LostRace(f"event {event_id} is done already")
+                _insert_started(c, rollouts, builds)
+                box.put(self._db, c, jobs, now)
+                c.execute(delete(outbox).where(outbox.c.verb == Verb.PLAN.value, outbox.c.subject == event_id))
+        except IntegrityError as error:
+            raise LostRace(f"another event has started what {event_id} asks for") from error
         return jobs
 
 

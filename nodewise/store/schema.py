@@ -82,6 +82,7 @@ releases = Table(
     Index("ix_releases_fingerprint", "service", "fingerprint"),
 )
 
+_COMING = "event_id <> '' AND phase IN ('pending', 'queued', 'moving')"
 _ACTIVE = "phase IN ('moving', 'rolling_back', 'swarm_rolling_back')"
 rollouts = Table(
     "rollouts",
@@ -116,6 +117,15 @@ rollouts = Table(
         unique=True,
         sqlite_where=text("phase = 'queued'"),
         postgresql_where=text("phase = 'queued'"),
+    ),
+    # And one image is on its way to a service once, however many events tell of it.
+    Index(
+        "uq_rollouts_coming",
+        "service",
+        "image",
+        unique=True,
+        sqlite_where=text(_COMING),
+        postgresql_where=text(_COMING),
     ),
 )
 

@@ -131,6 +131,18 @@ def test_an_event_is_finished_once_and_what_it_starts_is_there_with_it(store: St
     assert store.due_jobs(NOW + 60, 1.0) == [Job(Verb.PLAN, store.rollouts()[0].id)]
 
 
+def test_an_image_is_on_its_way_to_a_service_once_however_many_events_tell_of_it(store: Store):
+    ids = [store.add_event(EVENT, "test", NOW)[0] for _ in range(4)]
+    coming = [replace(rollout(f"r-{n}", "web"), event_id=e, image="reg/web:1") for n, e in enumerate(ids)]
+    results = at_once(4, lambda n: store.finish_event(ids[n], f"r-{n}", NOW, rollouts=[coming[n]]))
+    assert sorted(type(r).__name__ for r in results) == ["LostRace"] * 3 + ["tuple"]
+    assert len(store.rollouts()) == 1
+    left = [e for e in ids if store.event(e).done_at is None]
+    assert len(left) == 3, "the losers look again, and see the one that is on its way"
+    other = replace(rollout("r-9", "web"), event_id=left[0], image="reg/web:2")
+    store.finish_event(left[0], "r-9", NOW, rollouts=[other])
+
+
 def test_a_replay_starts_each_event_once_more_and_no_more(store: Store):
     accepted = store.accept(delivery(), NOW)
     assert len(store.replay_delivery(accepted.delivery_id, NOW)) == 1

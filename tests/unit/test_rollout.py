@@ -159,6 +159,14 @@ def test_a_rollback_is_never_rolled_back():
     assert decide(state, seen(written(), bad), 61.0).rollout.phase is Phase.FAILED
 
 
+def test_a_rollback_that_swarm_was_told_to_undo_and_could_not_has_failed():
+    stuck = ServiceView("s1", "web", 12, spec(OLD), "rollback_paused", "a task failed")
+    state = rollout(Phase.SWARM_ROLLING_BACK, Kind.ROLLBACK, written_at=1.0)
+    end = decide(state, seen(stuck), 2.0).rollout
+    assert end.phase is Phase.FAILED
+    assert "a task failed" in end.reason
+
+
 def test_success_is_not_claimed_when_swarm_rolled_back_by_itself():
     state = rollout(written_at=1.0)
     bad = task(1, state="failed", desired="shutdown", error="exit 1")
