@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass
 from threading import Semaphore
 
+from nodewise import gates
 from nodewise.adapters.builder import DockerBuilder
 from nodewise.adapters.engine import SwarmEngine
 from nodewise.adapters.git import GitCli
 from nodewise.config.settings import Settings
 from nodewise.domain.errors import RetryLater
 from nodewise.domain.jobs import Job
-from nodewise.ports import Builder, Clock, Engine, Git, Queue
+from nodewise.ports import Builder, Clock, Engine, Git, Queue, ReadGate
 from nodewise.store import Store
 
 
@@ -28,6 +29,7 @@ class Deps:
     queue: Queue
     clock: Clock
     build_slots: Semaphore
+    read_gate: ReadGate = gates.read
 
 
 class SystemClock:

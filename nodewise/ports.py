@@ -11,14 +11,15 @@ from typing import Protocol
 
 from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job
+from nodewise.domain.steps import GatePlan, Place, Reading
 from nodewise.domain.swarm import NodeView, ResolvedImage, ServiceView, Spec, TaskView
 
 
 class Engine(Protocol):
     """The swarm, through any of its managers."""
 
-    def services(self) -> list[ServiceView]:
-        """Every service. Raises RetryLater when no manager answers."""
+    def services(self, label: str = "") -> list[ServiceView]:
+        """Every service, or every one with that label. Raises RetryLater when no manager answers."""
 
     def service(self, name_or_id: str) -> ServiceView | None:
         """One service, or None when there is none of that exact name or id."""
@@ -30,8 +31,17 @@ class Engine(Protocol):
         with the service stay. Raises OutOfSequence, RetryLater, or GiveUp with the engine's own words.
         """
 
+    def create_service(self, spec: Spec, image: ImageName | None = None) -> str:
+        """Create a service and return its id. Raises Conflict where the name is taken, RetryLater, GiveUp."""
+
+    def remove_service(self, service_id: str) -> None:
+        """Remove a service and its tasks. One that is gone already is no error."""
+
     def tasks(self, service_ids: Sequence[str]) -> list[TaskView]:
         """All tasks of these services, history included, in one call each for tasks and for up-to-dateness."""
+
+    def live_tasks(self, service_ids: Sequence[str]) -> list[TaskView]:
+        """Only the tasks that the swarm wants to run, in one call: for a poll. ``up_to_date`` is not asked for."""
 
     def nodes(self) -> list[NodeView]:
         """Every node of the swarm."""
@@ -47,6 +57,13 @@ class Engine(Protocol):
 
     def events(self) -> Iterator[Mapping[str, object]]:
         """Swarm-scoped events as they come; ends when the connection does. A hint, never the truth."""
+
+
+class ReadGate(Protocol):
+    """Asks a gate once, at one place."""
+
+    def __call__(self, plan: GatePlan, place: Place, /) -> Reading:
+        """What it says. Never raises for what it finds: no answer is a reading too."""
 
 
 class Builder(Protocol):

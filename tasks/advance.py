@@ -13,9 +13,8 @@ from nodewise.bootstrap import Deps
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.release import ReleaseState
 from nodewise.domain.rollout import Cause, Decision, Kind, Phase, Rollout, Seen, decide, move
-from nodewise.domain.steps import GatePlan, Reading, Verdict, due_readings
-from nodewise.domain.swarm import NodeView, TaskView
-from nodewise.gates import gate
+from nodewise.domain.steps import GatePlan, Place, Reading, Verdict, due_readings
+from nodewise.domain.swarm import NodeView, TaskView, image_of
 from tasks.outcome import DONE, Outcome
 
 AT_ONCE = 8  # gates asked at the same time
@@ -59,10 +58,24 @@ def _read_gates(
     now = deps.clock.now()
     due = [(g, nodes[n]) for g, n in due_readings(rollout.steps, tasks, rollout.plan.gates, now) if n in nodes]
 
+    steps = {s.node_id: s for s in rollout.steps}
+    stale = rollout.plan.failed_before
+    image = image_of(rollout.plan.target)
+
     def read(pair: tuple[GatePlan, NodeView]) -> Reading:
         plan, node = pair
-        here = [t for t in tasks if t.node_id == node.id and t.up_to_date and t.desired == "running"]
-        return gate(plan.name)(plan, node, here, now)
+        here = [t for t in tasks if t.node_id == node.id and t.up_to_date]
+        place = Place(
+            node=node,
+            tasks=tuple(t for t in here if t.desired == "running"),
+            now=now,
+            service=rollout.service,
+            rollout_id=rollout.id,
+            image=image,
+            failed=tuple(t for t in here if t.failed and t.id not in stale),
+            memo=steps[node.id].streak(plan.name).memo if node.id in steps else "",
+        )
+        return deps.read_gate(plan, place)
 
     if len(due) < 2 or all(g.name == "container" for g, _ in due):
         return tuple(map(read, due))

@@ -10,7 +10,7 @@ from enum import Enum
 
 from docker.errors import APIError
 
-from nodewise.domain.errors import GiveUp, NodewiseError, NotFound, OutOfSequence, RetryLater, UserError
+from nodewise.domain.errors import Conflict, GiveUp, NodewiseError, NotFound, OutOfSequence, RetryLater, UserError
 from nodewise.domain.images import ImageName
 
 CREDENTIALS_HINT = "set its login under 'registries:' in nodewise.yaml"
@@ -165,6 +165,16 @@ def update_error(error: APIError) -> NodewiseError:
     if manages_nothing(error) or error.status_code in (429, 502, 504):
         return RetryLater(f"the swarm cannot take the update now: {text}")
     return GiveUp(f"the engine refuses the update: {text}")
+
+
+def create_error(name: str, error: APIError) -> NodewiseError:
+    """Why a service could not be made: Conflict where its name is taken, RetryLater, or GiveUp."""
+    text = words(error)
+    if error.status_code == 409 or "name conflicts with an existing object" in text:
+        return Conflict(f"there is a service {name} already", "remove it, or choose another name")
+    if manages_nothing(error) or error.status_code in (429, 502, 504):
+        return RetryLater(f"the swarm cannot make the service {name} now: {text}")
+    return GiveUp(f"the engine refuses to make the service {name}: {text}")
 
 
 def read_error(error: APIError) -> NodewiseError:

@@ -24,7 +24,7 @@ import urllib3
 from docker.errors import APIError
 
 from nodewise.adapters.credentials import RegistryAuth, auth_headers
-from nodewise.adapters.docker_errors import read_error, resolve_error, update_error, words
+from nodewise.adapters.docker_errors import create_error, read_error, resolve_error, update_error, words
 from nodewise.adapters.managers import Client, Managers, get_json
 from nodewise.adapters.streams import records
 from nodewise.adapters.views import demultiplexed, node_view, resolved_image, service_view, task_view
@@ -59,9 +59,10 @@ class SwarmEngine:
         self._auth = registry_auth
         self._timeout = timeout
 
-    def services(self) -> list[ServiceView]:
-        """Every service. Raises RetryLater when no manager answers."""
-        return [service_view(raw) for raw in self._read(lambda c: get_json(c, "/services"))]
+    def services(self, label: str = "") -> list[ServiceView]:
+        """Every service, or every one with that label. Raises RetryLater when no manager answers."""
+        filters = {"label": [label]} if label else {}
+        return [service_view(raw) for raw in self._read(lambda c: get_json(c, "/services", filters=filters))]
 
     def service(self, name_or_id: str) -> ServiceView | None:
         """The service of that exact name or id, or None. The engine itself would also take a prefix."""
@@ -90,6 +91,34 @@ class SwarmEngine:
         except APIError as error:
             raise update_error(error) from error
 
+    def create_service(self, spec: Spec, image: ImageName | None = None) -> str:
+        """Create a service; its id. A name that is taken comes back as HTTP 409: Conflict.
+
+        That is also why the request may be sent again to another manager after a lost answer.
+        """
+        headers = auth_headers(self._auth, image.registry) if image else {}
+
+        def create(client: Client) -> str:
+            answer = client._post_json(client._url("/services/create"), data=spec, headers=dict(headers))
+            return str(client._result(answer, json=True)["ID"])
+
+        try:
+            return self._managers.ask(create)
+        except APIError as error:
+            raise create_error(spec["Name"], error) from error
+
+    def remove_service(self, service_id: str) -> None:
+        """Remove a service. One that is gone already is no error."""
+
+        def remove(client: Client) -> None:
+            client._raise_for_status(client._delete(client._url("/services/{0}", service_id)))
+
+        try:
+            self._managers.ask(remove)
+        except APIError as error:
+            if error.status_code != 404:
+                raise read_error(error) from error
+
     def tasks(self, service_ids: Sequence[str]) -> list[TaskView]:
         """All tasks of these services, history included.
 
@@ -110,6 +139,13 @@ class SwarmEngine:
 
         tasks, fresh = self._read(both)
         return [task_view(raw, raw["ID"] in fresh) for raw in tasks]
+
+    def live_tasks(self, service_ids: Sequence[str]) -> list[TaskView]:
+        """The tasks that the swarm wants to run, history excluded, in one call. ``up_to_date`` is not asked for."""
+        if not service_ids:
+            return []
+        wanted = {"service": list(service_ids), "desired-state": ["running", "ready"]}
+        return [task_view(raw, False) for raw in self._read(lambda c: get_json(c, "/tasks", filters=wanted))]
 
     def nodes(self) -> list[NodeView]:
         """Every node of the swarm."""

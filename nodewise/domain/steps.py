@@ -46,11 +46,30 @@ class GatePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where and when a gate is read: one node, with the tasks of the new release that run there.
+
+    ``failed``: tasks of the new release that ended by themselves there since the rollout wrote. ``memo``: what
+    the gate's last reading here left for this one; empty the first time.
+    """
+
+    node: NodeView
+    tasks: tuple[TaskView, ...]
+    now: float
+    service: str = ""
+    rollout_id: str = ""
+    image: str = ""
+    failed: tuple[TaskView, ...] = ()
+    memo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One answer of one gate about one node, kept as evidence.
 
     ``reached`` is false when nothing answered at all: an application that is still starting. That is
-    waited for until the gate has passed once; from then on it is a failure.
+    waited for until the gate has passed once; from then on it is a failure. ``memo`` is for the gate's next
+    reading on this node, and nobody else: counters to take a difference from.
     """
 
     gate: str
@@ -60,6 +79,7 @@ class Reading:
     at: float
     task_id: str = ""
     reached: bool = True
+    memo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +92,7 @@ class Streak:
     read_at: float = 0.0
     detail: str = ""
     held: bool = False
+    memo: str = ""
 
     def after(self, reading: Reading) -> Streak:
         """The streak with one more reading."""
@@ -84,6 +105,7 @@ class Streak:
             read_at=reading.at,
             detail=reading.detail,
             held=self.held or good,
+            memo=reading.memo,
         )
 
 

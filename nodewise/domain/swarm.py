@@ -12,6 +12,7 @@ from typing import Any
 Spec = dict[str, Any]  # a ServiceSpec exactly as the Engine API sends it
 
 ROLLOUT_LABEL = "nodewise.rollout"
+HELPER_LABEL = "nodewise.helper"  # on a service that a rollout made for itself: what it is for, see helpers.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class ServiceView:
     def mark(self) -> str:
         """Which of our writes this spec is; empty when none."""
         return self.labels.get(ROLLOUT_LABEL, "")
+
+    @property
+    def helper(self) -> str:
+        """What a helper service is for; empty for a service of the user's."""
+        return self.labels.get(HELPER_LABEL, "")
 
     @property
     def replicas(self) -> int | None:

@@ -6,23 +6,27 @@ One file a gate, and the folder is the registry: a module ``NAME.py`` with a fun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 
 from nodewise.domain.errors import GiveUp
-from nodewise.domain.steps import GatePlan, Reading
-from nodewise.domain.swarm import NodeView, TaskView
+from nodewise.domain.steps import GatePlan, Place, Reading
+from nodewise.ports import ReadGate
 
-Read = Callable[[GatePlan, NodeView, Sequence[TaskView], float], Reading]
+__all__ = ["gate", "read"]
+
+
+def read(plan: GatePlan, place: Place) -> Reading:
+    """One reading of one gate at one place. Never raises for what it finds there: that is the reading."""
+    return gate(plan.name)(plan, place)
 
 
 @cache
-def gate(name: str) -> Read:
+def gate(name: str) -> ReadGate:
     """The gate of that name. Raises GiveUp when there is none."""
     try:
         module = import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
         raise GiveUp(f"there is no gate {name!r}", "see docs/labels.md for the gates there are") from error
-    read: Read = module.read
-    return read
+    found: ReadGate = module.read
+    return found

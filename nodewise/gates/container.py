@@ -7,16 +7,14 @@ this gate's business: it is a veto of its own, with the task's error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from nodewise.domain.steps import GatePlan, Reading, Verdict
-from nodewise.domain.swarm import NodeView, TaskView
+from nodewise.domain.steps import GatePlan, Place, Reading, Verdict
 
 
-def read(gate: GatePlan, node: NodeView, tasks: Sequence[TaskView], now: float) -> Reading:
-    """Pass when all of *tasks* run; inconclusive while one is on its way."""
-    waiting = [t for t in tasks if not t.running]
+def read(gate: GatePlan, place: Place) -> Reading:
+    """Pass when all tasks of the new release run; inconclusive while one is on its way."""
+    waiting = [t for t in place.tasks if not t.running]
     if waiting:
-        return Reading(gate.name, node.id, Verdict.INCONCLUSIVE, f"task {waiting[0].state}", now, waiting[0].id)
-    task_id = tasks[0].id if tasks else ""
-    return Reading(gate.name, node.id, Verdict.PASS, f"{len(tasks)} running", now, task_id)
+        detail, task_id = f"task {waiting[0].state}", waiting[0].id
+        return Reading(gate.name, place.node.id, Verdict.INCONCLUSIVE, detail, place.now, task_id)
+    task_id = place.tasks[0].id if place.tasks else ""
+    return Reading(gate.name, place.node.id, Verdict.PASS, f"{len(place.tasks)} running", place.now, task_id)

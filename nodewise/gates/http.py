@@ -7,19 +7,17 @@ a redirect is the answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import requests
 
-from nodewise.domain.steps import GatePlan, Reading, Verdict
+from nodewise.domain.steps import GatePlan, Place, Reading, Verdict
 from nodewise.domain.swarm import NodeView, TaskView
 
 
-def read(gate: GatePlan, node: NodeView, tasks: Sequence[TaskView], now: float) -> Reading:
+def read(gate: GatePlan, place: Place) -> Reading:
     """Ask once. Config: ``url``, ``status`` (such as ``200-299,404``), ``timeout`` in seconds."""
     url = str(gate.config["url"])
-    asked = tasks if "{task}" in url else tasks[:1]
-    readings = [_ask(gate, node, task, url, now) for task in asked]
+    asked = place.tasks if "{task}" in url else place.tasks[:1]
+    readings = [_ask(gate, place.node, task, url, place.now) for task in asked]
     return next((r for r in readings if r.verdict is not Verdict.PASS), readings[0])
 
 

@@ -61,6 +61,7 @@ def step_of(row: Row) -> Step:
 def reading_row(rollout_id: str, reading: Reading) -> dict[str, Any]:
     row = asdict(reading)
     row.pop("reached")
+    row.pop("memo")
     return {**row, "rollout_id": rollout_id, "detail": clean(reading.detail)}
 
 
