@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from nodewise import policy
+from nodewise.config import readers, windows
 from nodewise.config.durations import seconds
+from nodewise.config.windows import Windows
 from nodewise.domain.errors import UserError
+from nodewise.domain.model import Approval, OnFailure
 from nodewise.domain.steps import GatePlan
 from nodewise.domain.swarm import ROLLOUT_LABEL
 from nodewise.policy import Policy
@@ -35,47 +37,6 @@ class Label:
     later: bool = False  # its form is checked, but it has no effect in this version
 
 
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in words:
-            raise ValueError(text)
-        return text
-
-    return read
-
-
-def _url(text: str) -> str:
-    if urlsplit(text.replace("{node}", "n").replace("{task}", "t")).scheme not in ("http", "https"):
-        raise ValueError(text)
-    return text
-
-
-def _statuses(text: str) -> str:
-    if not re.fullmatch(r"[1-5]\d\d(-[1-5]\d\d)?(,[1-5]\d\d(-[1-5]\d\d)?)*", text.replace(" ", "")):
-        raise ValueError(text)
-    return text.replace(" ", "")
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1000:
-        raise ValueError(text)
-    return number
-
-
-def _positive(text: str) -> float:
-    value = seconds(text)
-    if value <= 0:
-        raise ValueError(text)
-    return value
-
-
-def _text(text: str) -> str:
-    if not text.strip():
-        raise ValueError(text)
-    return text
-
-
 LABELS: dict[str, Label] = {
     "track": Label(
         policy.parse,
@@ -83,36 +44,85 @@ LABELS: dict[str, Label] = {
         "semver:RANGE, glob:PATTERN, regex:EXPRESSION or same",
         "Which pushed tags the service follows. Without it no event touches the service.",
     ),
-    "strategy": Label(_one_of("rolling"), "rolling", "rolling", "How a rollout is cut into steps."),
+    "strategy": Label(
+        readers.one_of("rolling", "staged", "cells"),
+        "rolling",
+        "rolling, staged or cells",
+        "How a rollout is cut into steps.",
+    ),
     "gate.http.url": Label(
-        _url,
+        readers.url,
         "",
         "an http(s) URL, with {node} or {task} in it",
         "An address that must answer on every node before its step counts as passed.",
     ),
     "gate.http.status": Label(
-        _statuses, "200-299", "statuses and ranges, such as 200-299,404", "Which answers are good."
+        readers.statuses, "200-299", "statuses and ranges, such as 200-299,404", "Which answers are good."
     ),
-    "gate.http.interval": Label(_positive, "1s", _DURATION, "How often the address is asked."),
-    "gate.http.timeout": Label(_positive, "2s", _DURATION, "How long an answer may take."),
-    "gate.http.successes": Label(_count, "2", "a number from 1 to 1000", "Good answers in a row that are a pass."),
-    "gate.http.failures": Label(_count, "3", "a number from 1 to 1000", "Bad answers in a row that are a veto."),
+    "gate.http.interval": Label(readers.positive, "1s", _DURATION, "How often the address is asked."),
+    "gate.http.timeout": Label(readers.positive, "2s", _DURATION, "How long an answer may take."),
+    "gate.http.successes": Label(
+        readers.count, "2", "a number from 1 to 1000", "Good answers in a row that are a pass."
+    ),
+    "gate.http.failures": Label(readers.count, "3", "a number from 1 to 1000", "Bad answers in a row that are a veto."),
     "bake": Label(seconds, "0s", _DURATION, "How long the gates must go on holding before the step counts as passed."),
-    "deadline": Label(_positive, "10m", _DURATION, "How long a rollout may take before it is rolled back."),
-    "on_failure": Label(_one_of("rollback"), "rollback", "rollback", "What follows a veto."),
-    "steps": Label(_text, "", "each, counts and percentages, or node names", "The steps of a staged rollout.", True),
-    "app": Label(_text, "", "a name", "The app that the service is a part of.", True),
-    "stage": Label(_text, "", "a number or name", "The service's place in its app's order.", True),
-    "gate.prometheus.query": Label(_text, "", "a PromQL query", "A query whose value must stay in bounds.", True),
+    "deadline": Label(
+        readers.positive,
+        "10m",
+        _DURATION,
+        "How long a rollout may go on without one more node that passes, before it is rolled back.",
+    ),
+    "on_failure": Label(
+        readers.one_of(*OnFailure),
+        "rollback",
+        "rollback, pause (staged, cells) or freeze",
+        "What follows a veto: taken back; held where it is; or left as it is, and the service locked.",
+    ),
+    "steps": Label(
+        readers.steps,
+        "each",
+        "each, or counts, percentages and node names, such as 1,50%,100%",
+        "The steps of a staged rollout, in order.",
+    ),
+    "app": Label(readers.words, "", "a name", "The app that the service is a part of (cells)."),
+    "stage": Label(readers.words, "0", "a number or a word", "The service's place in its app's order (cells)."),
+    "candidate.publish": Label(
+        readers.ports,
+        "",
+        "published:target, such as 18080:8080",
+        "Host ports that candidates publish instead of the service's own, so that {port} reaches them.",
+    ),
+    "prepull": Label(
+        readers.yes_or_no, "false", "true or false", "Whether the nodes pull the image before anything moves."
+    ),
+    "disk.min_free": Label(
+        readers.size,
+        "",
+        "a size such as 2GiB",
+        "How much must be free on the disk of every node concerned; needs NODEWISE_PROBE_IMAGE.",
+    ),
+    "gate.prometheus.query": Label(
+        readers.words, "", "a PromQL query", "A query whose value must stay in bounds.", True
+    ),
     "gate.prometheus.max": Label(float, "", "a number", "The query's upper bound.", True),
     "gate.prometheus.min": Label(float, "", "a number", "The query's lower bound.", True),
-    "gate.edge": Label(_text, "", "an HAProxy runtime socket", "The servers' state at the edge.", True),
-    "gate.approval": Label(_text, "", "true", "A person's approval.", True),
-    "watch": Label(seconds, "", _DURATION, "How long the gates are watched after the last step.", True),
-    "min_age": Label(seconds, "", _DURATION, "How old a tag must be before it is followed.", True),
-    "window": Label(_text, "", "times of the week", "When rollouts may start.", True),
-    "hook.before": Label(_text, "", "a command", "Runs once in the new image before anything moves.", True),
-    "hook.after": Label(_text, "", "a command", "Runs once in the new image after the last step.", True),
+    "gate.edge": Label(readers.words, "", "an HAProxy runtime socket", "The servers' state at the edge.", True),
+    "gate.approval": Label(
+        readers.approval,
+        "false",
+        "true (once, before the new release takes over), each (after every step too) or false",
+        "Whether a person has to approve, with 'nodewise approve'. Bound to the digest.",
+    ),
+    "gate.approval.deadline": Label(
+        readers.positive, "24h", _DURATION, "How long an approval is waited for, before the rollout is called off."
+    ),
+    "watch": Label(seconds, "0s", _DURATION, "How long the gates are watched after the last step."),
+    "min_age": Label(seconds, "0s", _DURATION, "How long ago a tag must have been pushed before it is followed."),
+    "window": Label(windows.parse, "", windows.ALLOWED, "When events may begin a rollout."),
+    "hook.before": Label(
+        readers.command, "", "a command", "Runs once in the new image before anything moves; no shell, unless named."
+    ),
+    "hook.after": Label(readers.command, "", "a command", "Runs once in the new image after the last step."),
 }
 
 
@@ -139,6 +149,20 @@ class ServiceLabels:
     gates: tuple[GatePlan, ...]
     bake: float
     deadline: float
+    on_failure: OnFailure = OnFailure.ROLLBACK
+    steps: tuple[str, ...] = ()
+    app: str = ""
+    stage: str = "0"
+    candidate_ports: tuple[tuple[int, int], ...] = ()
+    prepull: bool = False
+    min_free: int = 0
+    approval: Approval = Approval.NEVER
+    approval_deadline: float = 86400.0
+    watch: float = 0.0
+    min_age: float = 0.0
+    window: Windows | None = None
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     not_yet: tuple[str, ...] = ()
 
@@ -159,17 +183,43 @@ def read_labels(labels: Mapping[str, str], defaults: Mapping[str, str]) -> Servi
             values[name] = LABELS[name].read(text.strip())
         except (ValueError, UserError) as error:
             problems.append(_problem(full, text, LABELS[name], error))
+    problems += _contradictions(values)
     return ServiceLabels(
         track=values["track"],
         strategy=values["strategy"],
         gates=_gates(values),
         bake=values["bake"],
         deadline=values["deadline"],
+        on_failure=OnFailure(values["on_failure"]),
+        steps=values["steps"],
+        app=values["app"] or "",
+        stage=values["stage"],
+        candidate_ports=values["candidate.publish"] or (),
+        prepull=values["prepull"],
+        min_free=values["disk.min_free"] or 0,
+        approval=values["gate.approval"],
+        approval_deadline=values["gate.approval.deadline"],
+        watch=values["watch"],
+        min_age=values["min_age"],
+        window=values["window"],
+        before=values["hook.before"] or (),
+        after=values["hook.after"] or (),
         problems=tuple(problems),
         not_yet=tuple(
             sorted(k for k in given if k.removeprefix(PREFIX) in LABELS and LABELS[k.removeprefix(PREFIX)].later)
         ),
     )
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[Problem]:
+    """Labels that are right by themselves and mean nothing together."""
+    found = []
+    if values["on_failure"] == OnFailure.PAUSE and values["strategy"] == "rolling":
+        allowed = "rollback or freeze with the strategy rolling: Swarm's own update cannot be held half-way"
+        found.append(Problem(f"{PREFIX}on_failure", "pause", allowed))
+    if values["strategy"] == "cells" and not values["app"]:
+        found.append(Problem(f"{PREFIX}strategy", "cells", f"cells for a service with {PREFIX}app"))
+    return found
 
 
 @cache

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     )
     worker_threads: int = Field(default=8, ge=1, le=128, description="How many jobs one worker runs at a time.")
     concurrent_builds: int = Field(default=2, ge=1, le=64, description="How many builds one worker runs at a time.")
+    probe_image: str = Field(
+        default="",
+        description="An image with `sh` and `df`, such as busybox: with it the nodes' disks can be looked at"
+        " (`nodewise.disk.min_free`).",
+    )
     git_allow_local: bool = Field(default=False, description="Whether builds may name repositories by local path.")
 
     @field_validator("docker_hosts", mode="before")

@@ -29,4 +29,18 @@ class KeepEvidence:
     error: str
 
 
-Effect = WriteSpec | KeepEvidence
+@dataclass(frozen=True, slots=True)
+class MakeHelper:
+    """Create a helper service. One of that name that bears the same mark is it: made before a crash."""
+
+    spec: Spec
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveHelper:
+    """Remove a helper service."""
+
+    service_id: str
+
+
+Effect = WriteSpec | KeepEvidence | MakeHelper | RemoveHelper

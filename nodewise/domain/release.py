@@ -53,6 +53,28 @@ def fingerprint(spec: Spec) -> str:
     return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
 
 
+def same_spec(one: Spec, other: Spec) -> bool:
+    """Whether two specs ask for the same, but for the scale.
+
+    An engine gives back what was written to it, but leaves out or fills in what is empty or zero; that is no change.
+    """
+    return bool(_essence(one) == _essence(other))
+
+
+def _essence(spec: Spec) -> Any:
+    replicated = (spec.get("Mode") or {}).get("Replicated")
+    if replicated is not None:
+        spec = {**spec, "Mode": {"Replicated": {**replicated, "Replicas": 0}}}
+    return _full(spec)
+
+
+def _full(value: Any) -> Any:
+    """*value* without what is empty or zero in it."""
+    if isinstance(value, dict):
+        return {k: full for k, v in value.items() if (full := _full(v)) or v is False}
+    return [_full(v) for v in value] if isinstance(value, list) else value
+
+
 def with_image(spec: Spec, image: str, resolved: ResolvedImage) -> Spec:
     """*spec* with another image and nothing else changed.
 

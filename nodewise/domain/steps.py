@@ -6,6 +6,7 @@ often enough in a row, and has gone on holding for the bake time. Pure: readings
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -111,7 +112,11 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One node of a rollout. ``since``: when the present state began (seconds since the epoch)."""
+    """One node of a rollout. ``since``: when the present state began (seconds since the epoch).
+
+    ``stage``: the nodes of one stage move together, the next stage after it; all in one where the order is Swarm's.
+    ``size``: how many tasks the service had there. ``first_passed``: when it passed for the first time.
+    """
 
     node_id: str
     node: str
@@ -120,6 +125,9 @@ class Step:
     tasks: tuple[str, ...] = ()
     streaks: tuple[Streak, ...] = ()
     detail: str = ""
+    stage: int = 0
+    size: int = 1
+    first_passed: float | None = None
 
     def streak(self, gate: str) -> Streak:
         return next((s for s in self.streaks if s.gate == gate), Streak(gate))
@@ -127,13 +135,18 @@ class Step:
     def to(self, state: StepState, now: float, detail: str = "") -> Step:
         if state is self.state:
             return self if detail == self.detail else replace(self, detail=detail)
-        return replace(self, state=state, since=now, detail=detail)
+        passed = now if state is StepState.PASSED and self.first_passed is None else self.first_passed
+        return replace(self, state=state, since=now, detail=detail, first_passed=passed)
+
+    @property
+    def over(self) -> bool:
+        return self.state in (StepState.PASSED, StepState.SKIPPED)
 
 
 def first_steps(tasks: Sequence[TaskView], nodes: Mapping[str, NodeView]) -> tuple[Step, ...]:
     """The steps of a plan: every node that runs the service now, by name."""
-    ids = {t.node_id for t in tasks if t.desired == "running" and t.node_id}
-    steps = [Step(i, nodes[i].name if i in nodes else i) for i in ids]
+    sizes = Counter(t.node_id for t in tasks if t.desired == "running" and t.node_id)
+    steps = [Step(i, nodes[i].name if i in nodes else i, size=n) for i, n in sizes.items()]
     return tuple(sorted(steps, key=lambda s: (s.node, s.node_id)))
 
 
@@ -152,7 +165,7 @@ def walk(
     joined = sorted({t.node_id for t in wanted if t.up_to_date} - known)
     new = [Step(i, nodes[i].name if i in nodes else i, since=now) for i in joined]
     return tuple(
-        _walk_one(
+        walk_one(
             step,
             [t for t in wanted if t.node_id == step.node_id],
             [r for r in readings if r.node_id == step.node_id],
@@ -164,7 +177,7 @@ def walk(
     )
 
 
-def _walk_one(
+def walk_one(
     step: Step,
     tasks: Sequence[TaskView],
     readings: Sequence[Reading],
@@ -172,6 +185,7 @@ def _walk_one(
     bake: float,
     now: float,
 ) -> Step:
+    """One step after one more observation of its node's tasks and readings."""
     fresh = [t for t in tasks if t.up_to_date]
     if not tasks:
         return step.to(StepState.SKIPPED, now, "no task of the service here")
@@ -234,6 +248,15 @@ def due_readings(
         for gate in gates:
             if not same or now >= step.streak(gate.name).read_at + gate.interval:
                 due.append((gate, node_id))
+    return due
+
+
+def next_reading(steps: Sequence[Step], gates: Sequence[GatePlan], bake: float) -> list[float]:
+    """When gates and bakes fall due by time alone, on nodes whose new tasks run."""
+    due = [s.since + bake for s in steps if s.state is StepState.BAKING]
+    for step in steps:
+        if step.tasks and step.state in (StepState.GATING, StepState.BAKING, StepState.PASSED):
+            due += [step.streak(g.name).read_at + g.interval for g in gates if g.interval]
     return due
 
 

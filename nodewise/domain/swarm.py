@@ -98,6 +98,11 @@ class NodeView:
     labels: Mapping[str, str] = field(default_factory=dict)
     engine_version: str = ""
 
+    @property
+    def takes_tasks(self) -> bool:
+        """Ready and active: Swarm may start tasks there."""
+        return self.state == "ready" and self.availability == "active"
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedImage:

@@ -8,38 +8,31 @@ order and failure ratio stay the user's. Who needs a true hold between nodes tak
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from nodewise.domain.errors import UserError
-from nodewise.domain.steps import GatePlan, Step, first_steps, time_to_pass
-from nodewise.domain.swarm import NodeView, Spec, TaskView
+from nodewise.domain.steps import GatePlan, first_steps, time_to_pass
+from nodewise.domain.swarm import NodeView, Spec
+from nodewise.strategies import Cut, Terrain, at_port, published_port
 
-NAME = "rolling"
 SECOND = 1_000_000_000  # the Engine API counts in nanoseconds
 MARGIN = 0.5  # seconds for the veto itself to be written
 WHERE_NONE = {"Parallelism": 1, "FailureAction": "rollback", "Order": "stop-first"}
 DEFAULT_MONITOR = 5 * SECOND  # docker/cli and swarmkit, where none is given
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A rollout cut into steps, what is written over the user's UpdateConfig, and what to tell about it."""
+def plan(terrain: Terrain) -> Cut:
+    """Cut the rollout of the spec. Raises UserError for a service that cannot be updated soundly."""
+    refuse_unsound(terrain.spec)
+    gates = tuple(at_port(g, published_port(terrain.spec)) for g in terrain.gates)
+    config, notes = update_settings(terrain.spec, terrain.nodes, gates, terrain.bake)
+    return Cut(first_steps(terrain.tasks, terrain.nodes), gates, config, notes)
 
-    steps: tuple[Step, ...]
-    update_config: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
-
-def plan(
-    spec: Spec,
-    tasks: Sequence[TaskView],
-    nodes: Mapping[str, NodeView],
-    gates: Sequence[GatePlan],
-    bake: float,
-) -> Cut:
-    """Cut the rollout of *spec*. Raises UserError for a service that cannot be updated soundly."""
-    _refuse_unsound(spec)
+def update_settings(
+    spec: Spec, nodes: Mapping[str, NodeView], gates: Sequence[GatePlan], bake: float
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What is written over the user's UpdateConfig, and the notes that say so."""
     given = spec.get("UpdateConfig")
     config: dict[str, Any] = {} if given else dict(WHERE_NONE)
     notes = [] if given else ["no update settings given: one task at a time, stop-first, rollback on failure"]
@@ -56,10 +49,11 @@ def plan(
         notes.append("monitor raised above the delay: engines before 20.10.10 miss failures otherwise")
     if given and int(given.get("Parallelism") or 0) == 0:
         notes.append("parallelism 0: Swarm replaces every task at once, no node is waited for")
-    return Cut(first_steps(tasks, nodes), config, tuple(notes))
+    return config, tuple(notes)
 
 
-def _refuse_unsound(spec: Spec) -> None:
+def refuse_unsound(spec: Spec) -> None:
+    """Raises UserError for what Swarm accepts and cannot carry out."""
     if (spec.get("RollbackConfig") or {}).get("FailureAction") == "rollback":
         raise UserError(
             "the service's rollback settings say: on failure, roll back",

@@ -1,0 +1,142 @@
+"""Chores: what is done once for a whole rollout, before anything moves and after everything has. Pure.
+
+``disk`` and ``prepull`` run on every node concerned, ``before`` and ``after`` once in the new image. A chore is a
+job service. That it is made once is held by its name, which the swarm gives out once; that it is not made again by
+``ChoreRun.made``: a migration that has been seen running and is gone has been removed by someone else, and is not
+run a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from nodewise.domain.causes import Cause, Finding
+from nodewise.domain.effects import MakeHelper
+from nodewise.domain.helpers import chore_spec
+from nodewise.domain.model import Chore, ChoreRun, Helper, Rollout, Seen
+from nodewise.domain.swarm import NodeView, TaskView
+
+BEFORE = ("disk", "prepull", "before")
+AFTER = ("after",)
+PULLS = 3  # how often a pre-pull is tried: engines do not tell a missing image from a registry that is away
+LOG_CAP = 16_000  # characters that are kept of what a chore printed
+_ENDED = ("complete", "failed", "rejected", "orphaned", "shutdown", "remove")
+
+
+def purpose(run: ChoreRun) -> str:
+    """The helper label of one try."""
+    return run.name if run.attempts == 1 else f"{run.name}.{run.attempts}"
+
+
+def with_chores(rollout: Rollout, seen: Seen) -> Rollout:
+    """The chores after one more look at their jobs."""
+    assert rollout.plan is not None
+    runs = tuple(_after(run, rollout.plan.chore(run.name), seen) for run in rollout.chores)
+    return rollout if runs == rollout.chores else replace(rollout, chores=runs)
+
+
+def next_chore(rollout: Rollout, names: Sequence[str], seen: Seen) -> Finding | None:
+    """What the first chore of *names* that is not done amounts to; None when all are done."""
+    for run in rollout.chores:
+        if run.name not in names or run.done:
+            continue
+        if run.failed:
+            return Finding(Cause.VETO, f"{_WORDS[run.name]} failed: {run.detail}")
+        doing = f"{_WORDS[run.name]}: {run.detail or 'begins'}"
+        return Finding(Cause.PROGRESS, doing, effects=_make(rollout, run, seen))
+    return None
+
+
+def wants_log(rollout: Rollout, helper: Helper) -> list[TaskView]:
+    """The ended tasks of a chore whose output has to be read before it can be judged or kept."""
+    run = next((r for r in rollout.chores if purpose(r) == helper.purpose and not (r.done or r.failed)), None)
+    return [t for t in helper.tasks if t.state in _ENDED] if run is not None and run.name != "prepull" else []
+
+
+_WORDS = {
+    "disk": "the look at the nodes' disks",
+    "prepull": "the pre-pull",
+    "before": "nodewise.hook.before",
+    "after": "nodewise.hook.after",
+}
+
+
+def _make(rollout: Rollout, run: ChoreRun, seen: Seen) -> tuple[MakeHelper, ...]:
+    assert rollout.plan is not None
+    chore = rollout.plan.chore(run.name)
+    if run.made or chore is None or seen.helper(purpose(run)) is not None:
+        return ()
+    return (MakeHelper(chore_spec(rollout, chore, purpose(run), seen.nodes)),)
+
+
+def _after(run: ChoreRun, chore: Chore | None, seen: Seen) -> ChoreRun:
+    if run.done or run.failed or chore is None:
+        return run
+    helper = seen.helper(purpose(run))
+    if helper is None:
+        if not run.made:
+            return run
+        if run.name in ("disk", "prepull"):
+            return replace(run, made=False)
+        return replace(run, failed=True, detail="its job was removed by someone else; it is not run a second time")
+    run = replace(run, made=True)
+    return _on_nodes(run, chore, helper, seen.nodes) if chore.nodes else _once(run, helper)
+
+
+def _once(run: ChoreRun, helper: Helper) -> ChoreRun:
+    """A hook: one task, once."""
+    task = max(helper.tasks, key=lambda t: t.at, default=None)
+    if task is None:
+        return run
+    log = helper.logs.get(task.id, "")[-LOG_CAP:]
+    if task.state == "complete":
+        return replace(run, done=True, detail="done", log=log)
+    if task.state in _ENDED:
+        return replace(run, failed=True, detail=task.error or f"its task is {task.state}", log=log)
+    return replace(run, detail=f"task {task.state}")
+
+
+def _on_nodes(run: ChoreRun, chore: Chore, helper: Helper, nodes: Mapping[str, NodeView]) -> ChoreRun:
+    """A chore of several nodes. One that went away in the meantime is not waited for."""
+    wanted = [nodes[n] for n in chore.nodes if n in nodes and nodes[n].takes_tasks]
+    latest = {t.node_id: t for t in sorted(helper.tasks, key=lambda t: t.at)}
+    open_ = [n.name for n in wanted if n.id not in latest or latest[n.id].state not in _ENDED]
+    judge = _disk_problem if chore.name == "disk" else _pull_problem
+    problems = [p for n in wanted if n.id in latest and (p := judge(chore, n, latest[n.id], helper))]
+    if problems and chore.name == "prepull" and run.attempts < PULLS and not open_:
+        return replace(run, attempts=run.attempts + 1, made=False, detail=problems[0])
+    if problems and not open_:
+        return replace(run, failed=True, detail="; ".join(problems))
+    if open_:
+        return replace(run, detail=f"waits for {', '.join(open_)}")
+    return replace(run, done=True, detail=f"done on {len(wanted)} node{'' if len(wanted) == 1 else 's'}")
+
+
+def _pull_problem(chore: Chore, node: NodeView, task: TaskView, _helper: Helper) -> str:
+    """A rejected task could not pull; one that failed has pulled, and only lacks the harmless command."""
+    if task.state != "rejected":
+        return ""
+    return (
+        f"node {node.name} cannot pull {chore.image}: {task.error or 'no reason given'} (an engine says so of a full"
+        " disk, of missing credentials and of a registry that it does not reach as well)"
+    )
+
+
+def _disk_problem(chore: Chore, node: NodeView, task: TaskView, helper: Helper) -> str:
+    """Too little space is a problem; a node that cannot tell is none."""
+    free = free_bytes(helper.logs.get(task.id, ""))
+    if free is None or free >= chore.need:
+        return ""
+    return f"node {node.name} has {_gib(free)} free on its disk, and {_gib(chore.need)} are asked for"
+
+
+def free_bytes(printed: str) -> int | None:
+    """The fourth column of ``df -Pk``'s second line, in bytes (POSIX df: 1024-blocks Used Available)."""
+    lines = printed.strip().splitlines()
+    columns = lines[1].split() if len(lines) > 1 else []
+    return int(columns[3]) * 1024 if len(columns) > 3 and columns[3].isdigit() else None
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"

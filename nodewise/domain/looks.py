@@ -1,0 +1,200 @@
+"""Looks: raw observation in, one named cause out, for every phase in which the service is ours. Pure.
+
+The order of the questions in each function is the policy. What follows from a cause is in the table of ``rollout``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nodewise.domain.causes import (
+    Cause,
+    Finding,
+    all_up_to_date,
+    as_asked,
+    as_written,
+    converged,
+    foreign,
+    is_base,
+    late,
+    past_deadline,
+    stuck,
+    veto,
+    wanted_tasks,
+    why_swarm,
+)
+from nodewise.domain.chores import AFTER, next_chore
+from nodewise.domain.helpers import CANDIDATE
+from nodewise.domain.model import Kind, Phase, Plan, Rollout, Seen
+from nodewise.domain.staging import detect_preparing, detect_staging
+from nodewise.domain.swarm import ServiceView
+
+PATIENCE = 30.0  # seconds that a newer deploy waits for a task on its way, before this one is turned round for it
+
+
+def detect(rollout: Rollout, seen: Seen, now: float) -> Finding:
+    """Name what is seen."""
+    plan, service = rollout.plan, seen.service
+    assert plan is not None
+    if rollout.phase is Phase.CLEARING:
+        return Finding(Cause.PROGRESS) if seen.helpers else Finding(Cause.CLEARED)
+    if service is None or service.id != rollout.service_id:
+        return Finding(Cause.FOREIGN_HAND, f"the service {rollout.service} was removed in the middle")
+    return _DETECTORS[rollout.phase](rollout, plan, service, seen, now)
+
+
+def _moving(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
+    if service.mark != rollout.mark:
+        return _not_ours_yet(rollout, plan, service, seen, now)
+    if not as_written(rollout, plan, service):
+        return Finding(Cause.FOREIGN_HAND, foreign(service))
+    if converged(rollout, service, seen):
+        return _after_all(rollout, plan, seen)
+    if rollout.kind is Kind.ROLLBACK:
+        return Finding(Cause.EXPIRED, past_deadline(plan, rollout)) if late(rollout, now) else Finding(Cause.PROGRESS)
+    if rollout.abort:
+        return Finding(Cause.ABORTED, f"aborted by {rollout.abort}")
+    found = veto(rollout, plan, service, seen)
+    if found is None and late(rollout, now):
+        found = Finding(Cause.VETO, past_deadline(plan, rollout), stuck(seen))
+    if found is not None:
+        return as_asked(plan, found)
+    return _make_way(rollout, seen, now) if seen.newer else Finding(Cause.PROGRESS)
+
+
+def _not_ours_yet(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
+    if not is_base(plan, service):
+        return Finding(Cause.FOREIGN_HAND, foreign(service))
+    if rollout.abort and rollout.kind is Kind.DEPLOY:
+        return Finding(Cause.ABORTED, f"aborted by {rollout.abort}")
+    if service.update_state.startswith("rollback") and rollout.written_at is not None:
+        return Finding(Cause.SWARM_TURNED_ROUND, *why_swarm(service, seen))
+    if late(rollout, now):
+        return Finding(Cause.VETO if rollout.kind is Kind.DEPLOY else Cause.EXPIRED, past_deadline(plan, rollout))
+    return Finding(Cause.NOT_WRITTEN)
+
+
+def _make_way(rollout: Rollout, seen: Seen, now: float) -> Finding:
+    """A newer deploy takes over between two tasks: at any other moment one more would be down than asked for.
+
+    Where a task does not come up, it is not waited for: taking back touches nothing but what this rollout moved.
+    """
+    coming = [t for t in wanted_tasks(seen) if not t.running]
+    if not coming:
+        return Finding(Cause.REPLACED, f"replaced by the newer {seen.newer}")
+    if now - seen.newer_since > PATIENCE:
+        return Finding(Cause.MAKE_WAY, f"makes way for the newer {seen.newer}", coming[0])
+    return Finding(Cause.PROGRESS)
+
+
+def _after_all(rollout: Rollout, plan: Plan, seen: Seen) -> Finding:
+    """Every node runs the new release: what is left to do?"""
+    if rollout.kind is Kind.DEPLOY and next_chore(rollout, AFTER, seen) is not None:
+        return Finding(Cause.CHORES)
+    if rollout.kind is Kind.DEPLOY and plan.watch and not seen.newer:
+        return Finding(Cause.TO_WATCH)
+    return Finding(Cause.CONVERGED)
+
+
+def _finishing(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
+    stop = _breach_after(rollout, plan, service, seen)
+    if stop is not None:
+        return stop
+    chore = next_chore(rollout, AFTER, seen)
+    if chore is None:
+        return _after_all(rollout, plan, seen)
+    if chore.cause is Cause.VETO:
+        return as_asked(plan, chore)
+    if late(rollout, now):
+        return as_asked(plan, Finding(Cause.VETO, past_deadline(plan, rollout)))
+    return chore
+
+
+def _watching(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
+    stop = _breach_after(rollout, plan, service, seen)
+    if stop is not None:
+        return stop
+    if not converged(rollout, service, seen):
+        if rollout.watch_until is not None and now > rollout.watch_until + plan.deadline:
+            return as_asked(plan, Finding(Cause.VETO, past_deadline(plan, rollout), stuck(seen)))
+        return Finding(Cause.PROGRESS)
+    if seen.newer:
+        return Finding(Cause.CONVERGED, f"its watch was cut short by the newer {seen.newer}")
+    over = rollout.watch_until is None or now >= rollout.watch_until
+    return Finding(Cause.CONVERGED if over else Cause.PROGRESS)
+
+
+def _breach_after(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen) -> Finding | None:
+    """What turns a release round that runs everywhere already."""
+    if service.mark != rollout.mark or not as_written(rollout, plan, service):
+        return Finding(Cause.FOREIGN_HAND, foreign(service))
+    if rollout.abort:
+        return Finding(Cause.ABORTED, f"aborted by {rollout.abort}")
+    found = veto(rollout, plan, service, seen)
+    if found is None:
+        return None
+    where = "the watch" if rollout.phase is Phase.WATCHING else "its end"
+    return as_asked(plan, replace(found, reason=f"during {where}: {found.reason}"))
+
+
+def _rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
+    ours = service.mark == rollout.mark
+    known = as_written(rollout, plan, service) if ours else is_base(plan, service)
+    if service.mark != rollout.back_mark and not known:
+        return Finding(Cause.FOREIGN_HAND, foreign(service))
+    if late(rollout, now):
+        return Finding(Cause.EXPIRED, f"{rollout.reason}; and the rollback did not finish in {plan.deadline:g} s")
+    if ours:
+        return Finding(Cause.NOT_WRITTEN)
+    if service.mark != rollout.back_mark and service.update_state.startswith("rollback"):
+        return Finding(Cause.SWARM_TURNED_ROUND, *why_swarm(service, seen))
+    if not all_up_to_date(service, seen):
+        return Finding(Cause.PROGRESS)
+    return Finding(_BACK.get(rollout.turned, Cause.CONVERGED))
+
+
+_BACK = {Cause.ABORTED.value: Cause.TAKEN_BACK, Cause.MAKE_WAY.value: Cause.WAY_MADE}
+
+
+def _swarm_rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
+    if not is_base(plan, service):
+        return Finding(Cause.FOREIGN_HAND, foreign(service))
+    if service.update_state == "rollback_paused":
+        # The snapshot is put back, but for a rollback of a person's own: a rollback is never rolled back.
+        cause = Cause.VETO if rollout.kind is Kind.DEPLOY else Cause.EXPIRED
+        return Finding(cause, f"Swarm paused its own rollback: {service.update_message}")
+    if late(rollout, now):
+        return Finding(Cause.EXPIRED, f"{rollout.reason}; Swarm's rollback did not finish in {plan.deadline:g} s")
+    return Finding(Cause.CONVERGED if all_up_to_date(service, seen) else Cause.PROGRESS)
+
+
+_DETECTORS = {
+    Phase.PREPARING: detect_preparing,
+    Phase.STAGING: detect_staging,
+    Phase.MOVING: _moving,
+    Phase.FINISHING: _finishing,
+    Phase.WATCHING: _watching,
+    Phase.ROLLING_BACK: _rolling_back,
+    Phase.SWARM_ROLLING_BACK: _swarm_rolling_back,
+}
+
+
+def unwanted(rollout: Rollout, seen: Seen) -> list[str]:
+    """Ids of helper services that have done what they were made for.
+
+    Hooks stay until the end: their being there is what keeps them from being made a second time.
+    """
+    if rollout.phase is Phase.CLEARING or rollout.phase.terminal:
+        return [h.service.id for h in seen.helpers]
+    open_ = {c.name for c in rollout.chores if not c.done}
+
+    def kept(purpose: str) -> bool:
+        name, _, rest = purpose.partition(".")
+        if name == CANDIDATE:
+            return rollout.phase in (Phase.STAGING, Phase.MOVING)
+        if name in ("before", "after"):
+            return True
+        run = rollout.chore(name)
+        return name in open_ and run is not None and (rest or "1") == str(run.attempts)
+
+    return [h.service.id for h in seen.helpers if not kept(h.purpose)]

@@ -1,0 +1,82 @@
+"""cells: an app that runs as several services (``nodewise.app``), updated in the order of ``nodewise.stage``.
+
+Each service is moved as ``rolling`` moves it. Services of one stage move together; the next stage waits until all of
+them have succeeded. When one fails, those that have moved are taken back in reverse order, one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nodewise.domain.model import Kind, OnFailure, Phase, Rollout
+from nodewise.strategies import Cut, Terrain, rolling
+
+__all__ = ["Next", "follow", "in_order", "plan"]
+
+GOOD = (Phase.SUCCEEDED,)
+
+
+def plan(terrain: Terrain) -> Cut:
+    """One service of the app: as rolling."""
+    return rolling.plan(terrain)
+
+
+def in_order(stages: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """Service names to their place, from (service, stage label) pairs: numbers by value, then words by the alphabet."""
+
+    def key(stage: str) -> tuple[int, float, str]:
+        try:
+            return (0, float(stage), "")
+        except ValueError:
+            return (1, 0.0, stage)
+
+    ranks = {stage: n for n, stage in enumerate(sorted({stage for _, stage in stages}, key=key))}
+    return {service: ranks[stage] for service, stage in stages}
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What an app's rollout needs now: rollouts to set going, to call off (with the reason), to take back."""
+
+    begin: tuple[Rollout, ...] = ()
+    call_off: tuple[Rollout, ...] = ()
+    take_back: tuple[Rollout, ...] = ()
+    reason: str = ""
+
+
+def follow(members: Sequence[Rollout], on_failure: OnFailure = OnFailure.ROLLBACK) -> Next:
+    """From the members of one app's rollout, deploys and rollbacks, what comes next. Pure.
+
+    ``take_back`` are the deploys whose services are to be taken back now: one at a time, the last moved first.
+    """
+    deploys = [m for m in members if m.kind is Kind.DEPLOY]
+    failed = next((m for m in deploys if m.phase.terminal and m.phase not in GOOD), None)
+    if failed is None:
+        return _forward(deploys)
+    reason = f"{failed.service} ended {failed.phase.value.replace('_', ' ')} in {failed.id}"
+    unfinished = tuple(m for m in deploys if not m.phase.terminal and not m.abort)
+    if on_failure is not OnFailure.ROLLBACK:
+        unfinished = tuple(m for m in unfinished if m.phase is Phase.WAITING)
+        return Next(call_off=unfinished, reason=reason)
+    if any(not m.phase.terminal for m in deploys):
+        return Next(call_off=unfinished, reason=reason)
+    return _back(members, reason)
+
+
+def _forward(deploys: Sequence[Rollout]) -> Next:
+    open_ = [m for m in deploys if not m.phase.terminal]
+    stage = min((m.stage for m in open_), default=None)
+    ready = (m for m in open_ if m.stage == stage and m.phase is Phase.WAITING and not m.held and not m.abort)
+    return Next(begin=tuple(ready))
+
+
+def _back(members: Sequence[Rollout], reason: str) -> Next:
+    """The one service to take back now. A rollback that did not succeed stands in nobody's way: it is reported."""
+    backs = {m.service: m for m in members if m.kind is Kind.ROLLBACK}
+    if any(not b.phase.terminal for b in backs.values()):
+        return Next(reason=reason)
+    moved = [m for m in members if m.kind is Kind.DEPLOY and m.phase in GOOD and m.from_number != m.to_number]
+    left = [m for m in moved if m.service not in backs]
+    last = max(left, key=lambda m: (m.stage, m.ended_at or 0.0, m.id), default=None)
+    return Next(take_back=(last,) if last else (), reason=reason)
