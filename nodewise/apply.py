@@ -5,10 +5,10 @@ from __future__ import annotations
 import structlog
 
 from nodewise.bootstrap import Deps
-from nodewise.domain.effects import Effect, KeepEvidence, WriteSpec
-from nodewise.domain.errors import OutOfSequence
+from nodewise.domain.effects import Effect, KeepEvidence, MakeHelper, RemoveHelper, WriteSpec
+from nodewise.domain.errors import Conflict, GiveUp, OutOfSequence
 from nodewise.domain.images import ImageName
-from nodewise.domain.swarm import image_of
+from nodewise.domain.swarm import ROLLOUT_LABEL, image_of
 
 LOG_LINES = 20
 
@@ -22,7 +22,11 @@ def apply(deps: Deps, effect: Effect) -> bool:
             return _write_spec(deps, effect)
         case KeepEvidence():
             _keep_evidence(deps, effect)
-            return False
+        case MakeHelper():
+            _make_helper(deps, effect)
+        case RemoveHelper():
+            deps.engine.remove_service(effect.service_id)
+    return False
 
 
 def _write_spec(deps: Deps, effect: WriteSpec) -> bool:
@@ -34,6 +38,17 @@ def _write_spec(deps: Deps, effect: WriteSpec) -> bool:
         log.info("out_of_sequence", service=effect.service_id, version=effect.version, reason=error.what)
         return False
     return True
+
+
+def _make_helper(deps: Deps, effect: MakeHelper) -> None:
+    """One that bears our mark was made before a crash. One of somebody else's is in the way: that is for a person."""
+    name = str(effect.spec["Name"])
+    try:
+        deps.engine.create_service(effect.spec, ImageName.parse(image_of(effect.spec)))
+    except Conflict as error:
+        there = deps.engine.service(name)
+        if there is None or there.mark != effect.spec["Labels"][ROLLOUT_LABEL]:
+            raise GiveUp(f"the name {name} of a helper service is taken", "remove that service") from error
 
 
 def _keep_evidence(deps: Deps, effect: KeepEvidence) -> None:

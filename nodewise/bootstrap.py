@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Semaphore
 
 from nodewise import gates
@@ -13,8 +13,11 @@ from nodewise.adapters.git import GitCli
 from nodewise.config.settings import Settings
 from nodewise.domain.errors import RetryLater
 from nodewise.domain.jobs import Job
+from nodewise.domain.rollout import POLL
 from nodewise.ports import Builder, Clock, Engine, Git, Queue, ReadGate
 from nodewise.store import Store
+
+WATCHER = "watcher"  # the lease of the one process that watches the swarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,25 @@ class Deps:
     clock: Clock
     build_slots: Semaphore
     read_gate: ReadGate = gates.read
+    pulse: Pulse = field(default_factory=lambda: Pulse())
+
+
+class Pulse:
+    """Whether somebody watches the swarm and wakes rollouts: then they need not look by themselves so often."""
+
+    REMEMBERED = 2.0  # seconds
+    WATCHED = 5.0  # seconds between two looks of a rollout that will be woken when something happens
+
+    def __init__(self) -> None:
+        self._asked_at = float("-inf")
+        self._watched = False
+
+    def poll(self, deps: Deps) -> float:
+        """How many seconds later a rollout looks again at the latest."""
+        now = deps.clock.now()
+        if not 0 <= now - self._asked_at < self.REMEMBERED:
+            self._asked_at, self._watched = now, deps.store.lease_holder(WATCHER, now) is not None
+        return self.WATCHED if self._watched else POLL
 
 
 class SystemClock:

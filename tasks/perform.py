@@ -20,6 +20,7 @@ from nodewise.intake import publish
 from nodewise.store import Lease
 from tasks import planning
 from tasks.advance import advance, free_queued
+from tasks.app import follow_app
 from tasks.build import build
 from tasks.heartbeat import keeping_lease
 from tasks.outcome import Outcome
@@ -40,9 +41,14 @@ class Rule:
     attempts: int
 
 
+def _advance(deps: Deps, subject: str) -> Outcome:
+    """*subject* is a rollout's id, or that of an app's rollout."""
+    return follow_app(deps, subject) if subject.startswith("g-") else advance(deps, subject)
+
+
 RULES: Mapping[Verb, Rule] = {
     Verb.PLAN: Rule(plan, lease=30.0, attempts=60),
-    Verb.ADVANCE: Rule(advance, lease=30.0, attempts=200),
+    Verb.ADVANCE: Rule(_advance, lease=30.0, attempts=200),
     Verb.ROLLBACK: Rule(rollback, lease=30.0, attempts=200),
     Verb.BUILD: Rule(build, lease=20.0, attempts=10),
     Verb.PUSH: Rule(push, lease=20.0, attempts=60),
@@ -131,6 +137,8 @@ def _end(deps: Deps, job: Job, reason: str) -> Iterable[Job]:
         return ()
     if rollout.phase is Phase.PENDING:
         return planning.refuse(deps, rollout, reason).jobs
+    cause = Cause.CLEARED if rollout.phase is Phase.CLEARING else Cause.EXPIRED
     freed, jobs = free_queued(deps, rollout.service, now)
-    deps.store.save_rollouts([move(rollout, Cause.EXPIRED, now, reason), *freed], now, jobs=jobs)
+    jobs += [Job(Verb.ADVANCE, rollout.app_rollout)] if rollout.app_rollout else []
+    deps.store.save_rollouts([move(rollout, cause, now, reason), *freed], now, jobs=jobs)
     return jobs

@@ -9,20 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nodewise.bootstrap import Deps
+from nodewise.config.labels import ServiceLabels
 from nodewise.domain.errors import Conflict, UserError
 from nodewise.domain.events import CodePushed, ImagePushed
 from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job, Verb
-from nodewise.domain.release import Release, ReleaseState, digest_of, with_image
-from nodewise.domain.rollout import Cause, Kind, Phase, Plan, Rollout, move
-from nodewise.domain.steps import GatePlan
+from nodewise.domain.locks import Lock, against
+from nodewise.domain.release import digest_of
+from nodewise.domain.rollout import COMING, Cause, Kind, Phase, Rollout, move
 from nodewise.domain.swarm import ResolvedImage
-from nodewise.strategies import strategy
-from tasks import planning, routing
+from tasks import making, planning, routing
 from tasks.outcome import DONE, Outcome
-from tasks.planning import Ground, Snapshot
-
-CONTAINER = GatePlan("container", interval=0.0, successes=1, failures=1)
+from tasks.planning import Ground
 
 
 def plan(deps: Deps, subject: str) -> Outcome:
@@ -48,28 +46,33 @@ def plan_event(deps: Deps, event_id: str) -> Outcome:
         event_id,
         routing.told(matches) or nothing,
         deps.clock.now(),
-        rollouts=[m.rollout for m in matches if m.rollout],
+        rollouts=[r for m in matches for r in m.rollouts],
         builds=[m.build for m in matches if m.build],
     )
     return Outcome(jobs)
 
 
 def plan_rollout(deps: Deps, rollout_id: str) -> Outcome:
-    """Make the plan of one requested deploy, or say why there is none."""
+    """Make the plan of one requested deploy, or say why there is none, or not yet."""
     rollout = deps.store.rollout(rollout_id)
     if rollout is None or rollout.phase is not Phase.PENDING:
         return DONE
     ground = planning.survey(deps, rollout.service)
     if ground is None:
         return planning.refuse(deps, rollout, f"the swarm has no service {rollout.service!r}")
+    wait = _not_yet(deps, rollout, ground.labels)
+    if wait is not None:
+        return wait
     try:
         name, resolved = resolve(deps, ImageName.parse(rollout.image))
-        reason = _why_not(deps, rollout, resolved.digest)
-        if reason:
-            return planning.refuse(deps, rollout, reason)
+        lock = _lock(deps, rollout, resolved.digest)
+        if lock is not None:
+            return planning.refuse(deps, rollout, f"{lock}; 'nodewise unlock {rollout.service}' takes the lock away")
+        if ground.labels.strategy == "cells" and not rollout.app_rollout:
+            return _as_an_app(deps, rollout, ground.labels)
         if ground.active is not None:
             return _wait_or_drop(deps, rollout, ground.active, resolved.digest)
-        return _set_out(deps, rollout, ground, name.pinned(resolved.digest), resolved)
+        return _set_out(deps, rollout, ground, name, resolved)
     except UserError as error:
         return planning.refuse(deps, rollout, str(error))
 
@@ -83,23 +86,37 @@ def resolve(deps: Deps, name: ImageName) -> tuple[ImageName, ResolvedImage]:
     return name, deps.engine.resolve(replace(name, tag="") if name.digest else name)
 
 
-def _why_not(deps: Deps, rollout: Rollout, digest: str) -> str:
-    """A digest that was taken back is not retried by an event; a person may insist."""
+def _not_yet(deps: Deps, rollout: Rollout, labels: ServiceLabels) -> Outcome | None:
+    """Why an event's rollout does not begin now: a newer one, its tag's age, the time of the week. A person's does."""
     if not rollout.event_id:
-        return ""
-    for earlier in deps.store.rollouts(rollout.service, limit=50):
-        if earlier.plan is None or digest_of(earlier.plan.target) != digest or earlier.kind is Kind.ROLLBACK:
-            continue
-        if earlier.phase in (Phase.ROLLED_BACK, Phase.ROLLED_BACK_BY_SWARM):
-            return f"this digest was rolled back in {earlier.id} ({earlier.reason}); deploy it by hand to insist"
-        return ""
-    return ""
+        return None
+    now = deps.clock.now()
+    newer = [r for r in deps.store.pending_rollouts(rollout.service) if r.event_id and r.id > rollout.id]
+    waiting = bool(labels.min_age) or labels.window is not None
+    if newer and waiting:
+        return planning.end(deps, rollout, Cause.REPLACED, f"replaced by the newer {newer[-1].id}")
+    old_enough = rollout.created_at + labels.min_age
+    if now < old_enough:
+        return planning.hold(deps, rollout, f"waits until its tag is {labels.min_age:g} s old", old_enough)
+    opens = labels.window.next_open(now) if labels.window else now
+    if opens is None or opens > now:
+        return planning.hold(deps, rollout, f"waits for the window {labels.window}", opens or now + 86400)
+    return None
+
+
+def _lock(deps: Deps, rollout: Rollout, digest: str) -> Lock | None:
+    """What forbids this rollout. A person may insist on a digest that was taken back; a service's lock is for all."""
+    lock = against(deps.store.locks(rollout.service), digest)
+    if lock is not None and lock.digest and not rollout.event_id and not rollout.app_rollout:
+        deps.store.remove_locks(rollout.service, rollout.origin, deps.clock.now(), lock.digest)
+        return None
+    return lock
 
 
 def _wait_or_drop(deps: Deps, rollout: Rollout, active: Rollout, digest: str) -> Outcome:
-    """Another rollout holds the service: wait for its end, unless it brings the very same digest."""
+    """Another rollout holds the service: wait for it to make way, unless it brings the very same digest."""
     same = active.plan is not None and digest_of(active.plan.target) == digest and active.kind is Kind.DEPLOY
-    if same and active.phase is Phase.MOVING:
+    if same and active.phase in (*COMING, Phase.FINISHING, Phase.WATCHING):
         return planning.end(deps, rollout, Cause.REPLACED, f"the same digest is on its way already in {active.id}")
     now = deps.clock.now()
     older = [
@@ -107,69 +124,46 @@ def _wait_or_drop(deps: Deps, rollout: Rollout, active: Rollout, digest: str) ->
         for r in deps.store.queued_rollouts(rollout.service)
     ]
     waiting = move(rollout, Cause.BUSY, now, f"waits for {active.id}")
-    deps.store.save_rollouts([*older, waiting], now)
+    jobs = (Job(Verb.ADVANCE, active.id),)
+    deps.store.save_rollouts([*older, waiting], now, jobs=jobs)
     if deps.store.active_rollout(rollout.service) is None:
         return Outcome(again_at=now)  # it ended meanwhile, and may not have seen us waiting
-    return DONE
+    return Outcome(jobs)
 
 
-def _set_out(deps: Deps, rollout: Rollout, ground: Ground, image: ImageName, resolved: ResolvedImage) -> Outcome:
+def _as_an_app(deps: Deps, rollout: Rollout, labels: ServiceLabels) -> Outcome:
+    """One service of an app was asked for: the others that run the same image come along, each in its turn."""
+    now = deps.clock.now()
+    members = routing.app_members(deps, labels.app, ImageName.parse(rollout.image), rollout, now)
+    own = next((m for m in members if m.id == rollout.id), None)
+    if own is None:
+        hint = f"its services run another repository than {rollout.image}"
+        return planning.refuse(deps, rollout, f"{rollout.service} is part of the app {labels.app!r}, and {hint}")
+    jobs = (Job(Verb.ADVANCE, own.app_rollout),)
+    deps.store.save_rollouts([own], now, jobs=jobs, new=[m for m in members if m is not own])
+    return Outcome(jobs)
+
+
+def _set_out(deps: Deps, rollout: Rollout, ground: Ground, name: ImageName, resolved: ResolvedImage) -> Outcome:
     now = deps.clock.now()
     snapshot = planning.snapshot(deps, ground)
-    target = _target(deps, rollout, snapshot, str(image), resolved, now)
-    if planning.runs_already(ground, snapshot.release, target):
-        deps.store.save_rollouts(
-            [move(rollout, Cause.ALREADY_THERE, now, f"{ground.service.name} runs {image} already")],
-            now,
-            releases=snapshot.new,
-        )
-        return DONE
-    labels = ground.labels
-    gates = (CONTAINER, *labels.gates)
-    cut = strategy(labels.strategy).plan(snapshot.release.spec, ground.tasks, ground.nodes, gates, labels.bake)
-    frozen = Plan(
-        strategy=labels.strategy,
-        base=snapshot.release.spec,
-        base_print=ground.fingerprint,
-        base_mark=ground.service.mark,
-        target=target.spec,
-        gates=gates,
-        bake=labels.bake,
-        deadline=labels.deadline,
-        update_config=cut.update_config,
-        failed_before=tuple(t.id for t in ground.tasks if t.failed and t.image.endswith(resolved.digest)),
-        notes=(*cut.notes, *(f"{label} has no effect in this version" for label in labels.not_yet)),
+    made = making.make(deps, ground, snapshot, name, resolved, f"{rollout.origin}, {rollout.id}")
+    if planning.runs_already(ground, snapshot.release, made.target):
+        reason = f"{ground.service.name} runs {made.target.image} already"
+        return planning.end(deps, rollout, Cause.ALREADY_THERE, reason, snapshot.new)
+    cause = (
+        Cause.CHORES
+        if making.prepares(made.plan)
+        else Cause.READY_TO_STAGE
+        if made.plan.staged
+        else Cause.READY_TO_WRITE
     )
-    planned = planning.started(rollout, ground, frozen, snapshot.release.number, target.number, now)
-    planned = planning.with_steps(planned, cut.steps)
+    planned = planning.started(rollout, ground, made.plan, snapshot.base.number, made.target.number, now, cause)
+    planned = making.as_run(planning.with_steps(planned, made.steps), made.plan)
     jobs = (Job(Verb.ADVANCE, rollout.id),)
-    new = (*snapshot.new, *(() if target in snapshot.new or _on_record(deps, target) else (target,)))
+    new = (*snapshot.new, *((made.target,) if made.new else ()))
     try:
         deps.store.save_rollouts([planned], now, releases=new, jobs=jobs)
     except Conflict:
         return Outcome(again_at=now)  # another rollout took the service between our look and our save
     return Outcome(jobs)
-
-
-def _target(
-    deps: Deps, rollout: Rollout, snapshot: Snapshot, image: str, resolved: ResolvedImage, now: float
-) -> Release:
-    """The release to go to: one on record with that very spec, or a new one."""
-    spec = with_image(snapshot.release.spec, image, resolved)
-    target = Release(
-        service=rollout.service,
-        number=max(deps.store.next_release_number(rollout.service), snapshot.release.number + 1),
-        image=image,
-        digest=resolved.digest,
-        spec=spec,
-        origin=f"{rollout.origin}, {rollout.id}",
-        state=ReleaseState.NEW,
-        created_at=now,
-    )
-    if target.fingerprint == snapshot.release.fingerprint:
-        return snapshot.release
-    return deps.store.release_by_fingerprint(rollout.service, target.fingerprint) or target
-
-
-def _on_record(deps: Deps, release: Release) -> bool:
-    return deps.store.release(release.service, release.number) is not None

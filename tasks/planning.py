@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from nodewise.bootstrap import Deps
 from nodewise.config.labels import ServiceLabels, read_labels
+from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.release import Release, ReleaseState, digest_of, fingerprint, unmarked
-from nodewise.domain.rollout import Cause, Plan, Rollout, move
+from nodewise.domain.rollout import Cause, Phase, Plan, Rollout, move
 from nodewise.domain.steps import Step
 from nodewise.domain.swarm import NodeView, ServiceView, Spec, TaskView, image_of
 from tasks.advance import free_queued
@@ -35,10 +36,15 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The running spec as a release; ``new`` holds it when it was not on record yet."""
+    """The running spec as a release; ``new`` holds it when it was not on record yet.
+
+    ``base``: what a failure goes back to. That is another release than the running one where this was left
+    half-way by a rollout that made way: it has never been proven.
+    """
 
     release: Release
     new: tuple[Release, ...]
+    base: Release
 
 
 def survey(deps: Deps, service_name: str) -> Ground | None:
@@ -70,7 +76,7 @@ def snapshot(deps: Deps, ground: Ground) -> Snapshot:
     spec = user_spec(deps, ground.service.spec, ground.service.mark)
     known = deps.store.release_by_fingerprint(ground.service.name, fingerprint(spec))
     if known is not None:
-        return Snapshot(known, ())
+        return Snapshot(known, (), _proven(deps, ground, known))
     found = Release(
         service=ground.service.name,
         number=deps.store.next_release_number(ground.service.name),
@@ -81,13 +87,24 @@ def snapshot(deps: Deps, ground: Ground) -> Snapshot:
         state=ReleaseState.GOOD,
         created_at=deps.clock.now(),
     )
-    return Snapshot(found, (found,))
+    return Snapshot(found, (found,), found)
 
 
-def started(rollout: Rollout, ground: Ground, plan: Plan, from_number: int, to_number: int, now: float) -> Rollout:
-    """*rollout* with its plan frozen, on its way."""
+def _proven(deps: Deps, ground: Ground, running: Release) -> Release:
+    if running.state is not ReleaseState.NEW or not ground.service.mark:
+        return running
+    rollout = deps.store.rollout(ground.service.mark)
+    if rollout is None or rollout.phase is not Phase.SUPERSEDED or rollout.from_number is None:
+        return running
+    return deps.store.release(rollout.service, rollout.from_number) or running
+
+
+def started(
+    rollout: Rollout, ground: Ground, plan: Plan, from_number: int, to_number: int, now: float, cause: Cause
+) -> Rollout:
+    """*rollout* with its plan frozen, on its way; *cause* says with what it begins."""
     return replace(
-        move(rollout, Cause.PLANNED, now),
+        move(rollout, cause, now),
         service_id=ground.service.id,
         plan=plan,
         from_number=from_number,
@@ -111,14 +128,22 @@ def runs_already(ground: Ground, running: Release, target: Release) -> bool:
 
 def refuse(deps: Deps, rollout: Rollout, reason: str) -> Outcome:
     """End a rollout before anything was touched."""
+    return end(deps, rollout, Cause.REFUSED, reason)
+
+
+def end(deps: Deps, rollout: Rollout, cause: Cause, reason: str, releases: tuple[Release, ...] = ()) -> Outcome:
+    """End a pending rollout, and set free what waited for it: a later deploy, the next service of its app."""
     now = deps.clock.now()
     freed, jobs = free_queued(deps, rollout.service, now)
-    deps.store.save_rollouts([move(rollout, Cause.REFUSED, now, reason), *freed], now, jobs=jobs)
+    if rollout.app_rollout:
+        jobs.append(Job(Verb.ADVANCE, rollout.app_rollout))
+    deps.store.save_rollouts([move(rollout, cause, now, reason), *freed], now, releases=releases, jobs=jobs)
     return Outcome(tuple(jobs))
 
 
-def end(deps: Deps, rollout: Rollout, cause: Cause, reason: str) -> Outcome:
-    """End a pending rollout for a good reason."""
-    now = deps.clock.now()
-    deps.store.save_rollouts([move(rollout, cause, now, reason)], now)
-    return Outcome()
+def hold(deps: Deps, rollout: Rollout, reason: str, until: float) -> Outcome:
+    """Leave it pending until then, and say why; nothing is held up by it."""
+    if rollout.reason != reason:
+        now = deps.clock.now()
+        deps.store.save_rollouts([replace(rollout, reason=reason)], now, before=rollout)
+    return Outcome(again_at=until)

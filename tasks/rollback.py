@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from nodewise.bootstrap import Deps
 from nodewise.domain.jobs import Job, Verb
+from nodewise.domain.locks import Lock
 from nodewise.domain.release import Release
 from nodewise.domain.rollout import Cause, Phase, Plan, Rollout, move
 from nodewise.domain.steps import first_steps
@@ -49,13 +50,32 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
         update_config={"FailureAction": "continue"},
         replaces=ground.active.id if ground.active else "",
     )
-    planned = planning.started(rollout, ground, plan, snapshot.release.number, target.number, now)
+    planned = planning.started(rollout, ground, plan, snapshot.release.number, target.number, now, Cause.READY_TO_WRITE)
     planned = planning.with_steps(planned, first_steps(ground.tasks, ground.nodes))
     if ground.active is None and planning.runs_already(ground, snapshot.release, target):
         planned = move(rollout, Cause.ALREADY_THERE, now, f"release {target.number} runs already")
     jobs = () if planned.phase.terminal else (Job(Verb.ADVANCE, rollout.id),)
-    deps.store.save_rollouts([*replaced, planned], now, releases=snapshot.new, jobs=jobs)
+    deps.store.save_rollouts(
+        [*replaced, planned],
+        now,
+        releases=snapshot.new,
+        jobs=(*jobs, *_wake(replaced), *_wake([planned])),
+        locked=_locks(rollout, snapshot.release, target, now),
+    )
     return Outcome(jobs)
+
+
+def _wake(rollouts: list[Rollout]) -> list[Job]:
+    """Those that clear up go on doing so; an app whose member has ended looks what that means for the others."""
+    clearing = [Job(Verb.ADVANCE, r.id) for r in rollouts if r.phase is Phase.CLEARING]
+    return clearing + [Job(Verb.ADVANCE, r.app_rollout) for r in rollouts if r.phase.terminal and r.app_rollout]
+
+
+def _locks(rollout: Rollout, running: Release, target: Release, now: float) -> list[Lock]:
+    """What a person has taken back is not rolled out again by an event; see ``nodewise unlock``."""
+    if not running.digest or running.digest == target.digest:
+        return []
+    return [Lock(rollout.service, running.digest, f"taken back in {rollout.id}", rollout.origin, now)]
 
 
 def _target(deps: Deps, rollout: Rollout, running: int, active: Rollout | None) -> Release | None:

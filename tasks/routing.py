@@ -6,7 +6,7 @@ The event is a hint. Nothing is asked from the registry here: the plan of each r
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nodewise.bootstrap import Deps
 from nodewise.config.file import BuildConfig
@@ -17,8 +17,9 @@ from nodewise.domain.errors import NodewiseError, UserError
 from nodewise.domain.events import CodePushed, ImagePushed
 from nodewise.domain.ids import new_id
 from nodewise.domain.images import ImageName
-from nodewise.domain.rollout import Kind, Phase, Rollout
+from nodewise.domain.rollout import COMING, Cause, Kind, Phase, Rollout, move
 from nodewise.domain.swarm import ServiceView
+from nodewise.strategies import cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Match:
 
     name: str
     verdict: str
-    rollout: Rollout | None = None
+    rollouts: tuple[Rollout, ...] = ()
     build: Build | None = None
 
     def __str__(self) -> str:
@@ -39,14 +40,15 @@ TOLD = 20  # matches told one by one; of the rest, only how many there are
 
 def told(matches: list[Match]) -> str:
     """What came of an event, as people read it: what it started first, then what was left alone and why."""
-    first = sorted(matches, key=lambda m: m.rollout is None and m.build is None)
+    first = sorted(matches, key=lambda m: not m.rollouts and m.build is None)
     rest = len(first) - TOLD
     return "; ".join([*map(str, first[:TOLD]), *([f"and {rest} more"] if rest > 0 else [])])
 
 
 def route_image(deps: Deps, stored: StoredEvent, event: ImagePushed) -> list[Match]:
     """Every service that runs this repository and says that it wants to follow it."""
-    matches = []
+    matches: list[Match] = []
+    apps: dict[str, list[tuple[Rollout, str]]] = {}
     for service in deps.engine.services():
         try:
             running = ImageName.parse(service.image)
@@ -55,8 +57,46 @@ def route_image(deps: Deps, stored: StoredEvent, event: ImagePushed) -> list[Mat
         if running.repository != event.repository:
             continue
         labels = read_labels(service.labels, deps.settings.label_defaults)
-        matches.append(_match_service(deps, stored, event, service, running, labels))
-    return matches
+        match = _match_service(deps, stored, event, service, running, labels)
+        if match.rollouts and labels.strategy == "cells":
+            apps.setdefault(labels.app, []).append((match.rollouts[0], labels.stage))
+        else:
+            matches.append(match)
+    now = deps.clock.now()
+    return [*matches, *(_match_app(app, members, now) for app, members in apps.items())]
+
+
+def _match_app(app: str, members: list[tuple[Rollout, str]], now: float) -> Match:
+    placed = as_app(members, now)
+    return Match(f"app {app}", ", ".join(f"rollout {r.id} of {r.service}" for r in placed), placed)
+
+
+def as_app(members: list[tuple[Rollout, str]], now: float) -> tuple[Rollout, ...]:
+    """Pending rollouts, each with its service's stage label, as one rollout of their app: each waits for its turn."""
+    app_rollout = new_id("g", now)
+    places = cells.in_order([(r.service, stage) for r, stage in members])
+    placed = [replace(move(r, Cause.MEMBER, now), app_rollout=app_rollout, stage=places[r.service]) for r, _ in members]
+    return tuple(sorted(placed, key=lambda r: (r.stage, r.id)))
+
+
+def app_members(deps: Deps, app: str, image: ImageName, first: Rollout, now: float) -> tuple[Rollout, ...]:
+    """The rollout *first* of one service of an app, with those of the others that run the same repository."""
+    found: list[tuple[Rollout, str]] = []
+    for service in deps.engine.services():
+        labels = read_labels(service.labels, deps.settings.label_defaults)
+        if labels.app != app or labels.strategy != "cells" or not _runs(service, image):
+            continue
+        own = service.name == first.service
+        member = first if own else replace(first, id=new_id("r", now), service=service.name, version=0)
+        found.append((member, labels.stage))
+    return as_app(found, now)
+
+
+def _runs(service: ServiceView, image: ImageName) -> bool:
+    try:
+        return ImageName.parse(service.image).repository == image.repository
+    except UserError:
+        return False
 
 
 def _match_service(
@@ -93,7 +133,7 @@ def _match_service(
         image=wanted,
         event_id=stored.id,
     )
-    return Match(service.name, f"rollout {rollout.id}", rollout=rollout)
+    return Match(service.name, f"rollout {rollout.id}", (rollout,))
 
 
 def _on_its_way(deps: Deps, service: str) -> list[Rollout]:
@@ -101,7 +141,7 @@ def _on_its_way(deps: Deps, service: str) -> list[Rollout]:
     return [
         rollout
         for rollout in deps.store.rollouts(service, active=True)
-        if rollout.kind is Kind.DEPLOY and rollout.phase in (Phase.PENDING, Phase.QUEUED, Phase.MOVING)
+        if rollout.kind is Kind.DEPLOY and rollout.phase in (*COMING, Phase.FINISHING, Phase.WATCHING)
     ]
 
 

@@ -13,6 +13,7 @@ from nodewise.store.access import AccessQueries
 from nodewise.store.builds import BuildQueries
 from nodewise.store.database import Database
 from nodewise.store.deliveries import Accepted, DeliveryQueries
+from nodewise.store.locks import LockQueries
 from nodewise.store.migrate import migrate
 from nodewise.store.outbox import Lease, OutboxQueries
 from nodewise.store.rollouts import RolloutQueries
@@ -20,7 +21,7 @@ from nodewise.store.rollouts import RolloutQueries
 __all__ = ["Accepted", "Lease", "Store"]
 
 
-class Store(DeliveryQueries, RolloutQueries, BuildQueries, OutboxQueries, AccessQueries):
+class Store(DeliveryQueries, RolloutQueries, BuildQueries, OutboxQueries, AccessQueries, LockQueries):
     """Everything that is kept. For several threads and processes; raises RetryLater when it is out of reach."""
 
     def __init__(self, database: Database) -> None:

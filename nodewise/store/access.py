@@ -81,6 +81,11 @@ class AccessQueries:
             ).one_or_none()
         return taken is not None
 
+    def lease_holder(self, name: str, now: float) -> str | None:
+        """Who holds a lease now."""
+        with self._db.read() as c:
+            return c.execute(select(leases.c.holder).where(leases.c.name == name, leases.c.until >= now)).scalar()
+
     def drop_lease(self, name: str, holder: str) -> None:
         with self._db.write() as c:
             c.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))

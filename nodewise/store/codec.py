@@ -9,6 +9,7 @@ from typing import Any
 from nodewise.domain import events as event_codec
 from nodewise.domain.build import Build, BuildState
 from nodewise.domain.delivery import Delivery, StoredEvent, Verdict
+from nodewise.domain.model import Approval, Approved, Chore, ChoreRun, OnFailure
 from nodewise.domain.release import Release, ReleaseState
 from nodewise.domain.rollout import Kind, Phase, Plan, Rollout
 from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
@@ -26,20 +27,45 @@ def rollout_row(rollout: Rollout) -> dict[str, Any]:
     """Everything but the steps, which have rows of their own, and the version, which the query counts up."""
     row = {f.name: getattr(rollout, f.name) for f in fields(rollout) if f.name not in ("steps", "version")}
     row["plan"] = None if rollout.plan is None else asdict(rollout.plan)
+    row["chores"] = [asdict(c) for c in rollout.chores]
+    row["approvals"] = [asdict(a) for a in rollout.approvals]
     return row
+
+
+def changed_row(rollout: Rollout, before: Rollout | None) -> dict[str, Any]:
+    """Only the columns that differ from *before*'s: a plan is large, and frozen."""
+    row = rollout_row(rollout)
+    if before is None:
+        return row
+    return {name: value for name, value in row.items() if getattr(rollout, name) != getattr(before, name)}
 
 
 def rollout_of(row: Row, steps: Iterable[Row]) -> Rollout:
     values = {f.name: row[f.name] for f in fields(Rollout) if f.name != "steps"}
     values["kind"], values["phase"] = Kind(row["kind"]), Phase(row["phase"])
     values["plan"] = None if row["plan"] is None else plan_of(row["plan"])
+    values["ends_as"] = Phase(row["ends_as"]) if row["ends_as"] else None
+    values["helpers"] = bool(row["helpers"])
+    values["chores"] = tuple(ChoreRun(**c) for c in row["chores"])
+    values["approvals"] = tuple(Approved(**a) for a in row["approvals"])
     return Rollout(**values, steps=tuple(step_of(s) for s in steps))
 
 
 def plan_of(data: Row) -> Plan:
-    gates = tuple(GatePlan(**gate) for gate in data["gates"])
+    """A plan as it was frozen. What an older version did not know is at its default."""
+    gates = {name: tuple(GatePlan(**g) for g in data.get(name, ())) for name in ("gates", "candidate_gates")}
     lists = {name: tuple(data.get(name, ())) for name in ("notes", "failed_before")}
-    return Plan(**{**data, "gates": gates, **lists})
+    more = {
+        "candidate_ports": tuple((target, published) for target, published in data.get("candidate_ports", ())),
+        "on_failure": OnFailure(data.get("on_failure", OnFailure.ROLLBACK)),
+        "approval": Approval(data.get("approval", Approval.NEVER)),
+        "chores": tuple(_chore_of(c) for c in data.get("chores", ())),
+    }
+    return Plan(**{**data, **gates, **lists, **more})
+
+
+def _chore_of(data: Row) -> Chore:
+    return Chore(**{**data, "nodes": tuple(data["nodes"]), "command": tuple(data["command"])})
 
 
 def step_row(rollout_id: str, position: int, step: Step) -> dict[str, Any]:
@@ -55,6 +81,9 @@ def step_of(row: Row) -> Step:
         tasks=tuple(row["tasks"]),
         streaks=tuple(Streak(**s) for s in row["streaks"]),
         detail=row["detail"],
+        stage=row["stage"],
+        size=row["size"],
+        first_passed=row["first_passed"],
     )
 
 

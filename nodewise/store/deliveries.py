@@ -16,7 +16,7 @@ from nodewise.domain.errors import LostRace, NotFound
 from nodewise.domain.events import Event
 from nodewise.domain.ids import new_id
 from nodewise.domain.jobs import Job, Verb
-from nodewise.domain.rollout import Kind, Rollout
+from nodewise.domain.rollout import Kind, Phase, Rollout
 from nodewise.store import outbox as box
 from nodewise.store.codec import build_row, clean, delivery_of, event_of, rollout_row
 from nodewise.store.database import Database
@@ -167,7 +167,7 @@ class DeliveryQueries:
 
         Raises LostRace if it is done, or if another event has started a rollout to the same image meanwhile.
         """
-        jobs = (*(_first_job(r) for r in rollouts), *(Job(Verb.BUILD, b.id) for b in builds))
+        jobs = (*dict.fromkeys(_first_job(r) for r in rollouts), *(Job(Verb.BUILD, b.id) for b in builds))
         try:
             with self._db.write() as c:
                 done = c.execute(
@@ -186,6 +186,9 @@ class DeliveryQueries:
 
 
 def _first_job(rollout: Rollout) -> Job:
+    """One that waits for its turn in an app is set going by the app's rollout."""
+    if rollout.phase is Phase.WAITING:
+        return Job(Verb.ADVANCE, rollout.app_rollout)
     return Job(Verb.ROLLBACK if rollout.kind is Kind.ROLLBACK else Verb.PLAN, rollout.id)
 
 

@@ -11,12 +11,14 @@ from sqlalchemy.exc import IntegrityError
 from nodewise.domain.access import Audit
 from nodewise.domain.errors import Conflict, LostRace
 from nodewise.domain.jobs import Job, Verb
+from nodewise.domain.locks import Lock
 from nodewise.domain.release import Release, ReleaseState
 from nodewise.domain.rollout import ACTIVE, TERMINAL, Kind, Phase, Rollout
 from nodewise.domain.steps import Reading
 from nodewise.store import access
 from nodewise.store import outbox as box
 from nodewise.store.codec import (
+    changed_row,
     clean,
     reading_of,
     reading_row,
@@ -27,6 +29,7 @@ from nodewise.store.codec import (
     step_row,
 )
 from nodewise.store.database import Database
+from nodewise.store.locks import put_locks
 from nodewise.store.schema import readings, releases, rollouts, steps
 
 _TERMINAL = [p.value for p in TERMINAL]
@@ -58,17 +61,25 @@ class RolloutQueries:
         release_states: Sequence[tuple[str, int, ReleaseState]] = (),
         jobs: Iterable[Job] = (),
         audit: Sequence[Audit] = (),
+        new: Sequence[Rollout] = (),
+        locked: Sequence[Lock] = (),
+        before: Rollout | None = None,
     ) -> tuple[Rollout, ...]:
         """Save rollouts by compare-and-set, with what belongs to the change, in one transaction.
 
-        In the given order: what frees a service comes before what takes it. Raises LostRace when somebody
-        else saved one first, Conflict when another rollout holds (or waits for) the service.
+        In the given order: what frees a service comes before what takes it; *new* ones are inserted last. *before*:
+        the first of them as it was read; then only what differs is written. Raises LostRace when somebody else
+        saved one first, Conflict when another rollout holds (or waits for) the service.
         """
         try:
             with self._db.write() as c:
                 for release in releases:
                     _insert_release(c, release)
-                saved = tuple(self._save_one(c, rollout) for rollout in changed)
+                first = changed[0].id if changed else ""
+                saved = tuple(self._save_one(c, r, before if r.id == first else None) for r in changed)
+                for rollout in new:
+                    c.execute(rollouts.insert().values(rollout_row(rollout) | {"version": rollout.version}))
+                put_locks(self._db, c, locked)
                 for service, number, state in release_states:
                     _set_state(c, service, number, state)
                 box.put(self._db, c, jobs, now)
@@ -78,11 +89,12 @@ class RolloutQueries:
             raise Conflict(f"another rollout holds {services}", "wait for its end") from error
         return saved
 
-    def _save_one(self, c: Connection, rollout: Rollout) -> Rollout:
-        row = rollout_row(rollout)
-        row["reason"] = clean(rollout.reason)
+    def _save_one(self, c: Connection, rollout: Rollout, before: Rollout | None) -> Rollout:
+        row = changed_row(rollout, before)
+        if "reason" in row:
+            row["reason"] = clean(rollout.reason)
         if not rollout.evidence:
-            row.pop("evidence")  # written on its own, and never taken away
+            row.pop("evidence", None)  # written on its own, and never taken away
         after = rollout.version + 1
         done = c.execute(
             update(rollouts)
@@ -91,6 +103,8 @@ class RolloutQueries:
         )
         if done.rowcount != 1:
             raise LostRace(f"rollout {rollout.id} was saved by someone else since version {rollout.version}")
+        if before is not None and before.steps == rollout.steps:
+            return replace(rollout, version=after)
         c.execute(delete(steps).where(steps.c.rollout_id == rollout.id))
         if rollout.steps:
             c.execute(steps.insert(), [step_row(rollout.id, n, s) for n, s in enumerate(rollout.steps)])
@@ -126,6 +140,16 @@ class RolloutQueries:
     def queued_rollouts(self, service: str) -> list[Rollout]:
         """What waits for the service, oldest first."""
         query = select(rollouts).where(rollouts.c.service == service, rollouts.c.phase == Phase.QUEUED.value)
+        return self._rollouts(query.order_by(rollouts.c.id))
+
+    def app_members(self, app_rollout: str) -> list[Rollout]:
+        """Every rollout of one app's rollout, in the order of its stages."""
+        query = select(rollouts).where(rollouts.c.app_rollout == app_rollout)
+        return self._rollouts(query.order_by(rollouts.c.stage, rollouts.c.id))
+
+    def pending_rollouts(self, service: str) -> list[Rollout]:
+        """What is asked for and not planned yet, oldest first."""
+        query = select(rollouts).where(rollouts.c.service == service, rollouts.c.phase == Phase.PENDING.value)
         return self._rollouts(query.order_by(rollouts.c.id))
 
     def latest_rollouts(self) -> dict[str, Rollout]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -82,8 +84,8 @@ releases = Table(
     Index("ix_releases_fingerprint", "service", "fingerprint"),
 )
 
-_COMING = "event_id <> '' AND phase IN ('pending', 'queued', 'moving')"
-_ACTIVE = "phase IN ('moving', 'rolling_back', 'swarm_rolling_back')"
+_COMING = "event_id <> '' AND phase IN ('pending', 'queued', 'waiting', 'preparing', 'staging', 'moving')"
+_ACTIVE = "phase IN ('preparing', 'staging', 'moving', 'finishing', 'watching', 'rolling_back', 'swarm_rolling_back')"
 rollouts = Table(
     "rollouts",
     metadata,
@@ -108,6 +110,17 @@ rollouts = Table(
     Column("written_at", Float),
     Column("ended_at", Float),
     Column("deadline_at", Float),
+    Column("held", Text, nullable=False, server_default=""),
+    Column("abort", Text, nullable=False, server_default=""),
+    Column("turned", String(40), nullable=False, server_default=""),
+    Column("ends_as", String(24)),
+    Column("helpers", Boolean, nullable=False, server_default=false()),
+    Column("chores", JSON, nullable=False, server_default="[]"),
+    Column("approvals", JSON, nullable=False, server_default="[]"),
+    Column("idle_since", Float),
+    Column("watch_until", Float),
+    Column("app_rollout", String(32), nullable=False, server_default="", index=True),
+    Column("stage", Integer, nullable=False, server_default="0"),
     Index("ix_rollouts_service", "service", "id"),
     # The database itself guarantees it: at most one rollout holds a service, and at most one waits for it.
     Index("uq_rollouts_active", "service", unique=True, sqlite_where=text(_ACTIVE), postgresql_where=text(_ACTIVE)),
@@ -141,6 +154,9 @@ steps = Table(
     Column("tasks", JSON, nullable=False),
     Column("streaks", JSON, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("stage", Integer, nullable=False, server_default="0"),
+    Column("size", Integer, nullable=False, server_default="1"),
+    Column("first_passed", Float),
 )
 
 readings = Table(
@@ -200,6 +216,16 @@ outbox = Table(
     Column("rev", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("last_error", Text, nullable=False),
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("service", String(255), primary_key=True),
+    Column("digest", String(140), primary_key=True),  # empty: the whole service
+    Column("reason", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Float, nullable=False),
 )
 
 tokens = Table(

@@ -74,11 +74,13 @@ def test_a_failed_task_vetoes_enqueues_the_rollback_and_keeps_the_evidence():
 
 
 def test_failed_tasks_below_the_users_ratio_are_tolerated():
+    tolerant = {"UpdateConfig": {"MaxFailureRatio": 0.5}}
     service = written()
-    service.spec["UpdateConfig"] = {"MaxFailureRatio": 0.5}
+    service.spec.update(tolerant)
     bad = task(1, state="failed", desired="shutdown")
     look = seen(service, bad, task(1, id="t1again"), task(2), task(3))
-    assert decide(rollout(), look, 1.0).rollout.phase is Phase.MOVING
+    state = rollout(plan=plan(target=spec(NEW) | tolerant))
+    assert decide(state, look, 1.0).rollout.phase is Phase.MOVING
 
 
 def test_a_task_lost_with_its_node_is_no_veto():

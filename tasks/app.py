@@ -1,0 +1,68 @@
+"""One rollout of a whole app (cells): which of its services move next, and which are taken back. Idempotent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import structlog
+
+from nodewise.bootstrap import Deps
+from nodewise.domain.ids import new_id
+from nodewise.domain.jobs import Job, Verb
+from nodewise.domain.model import OnFailure
+from nodewise.domain.rollout import Cause, Kind, Phase, Rollout, move
+from nodewise.strategies import cells
+from tasks.outcome import DONE, Outcome
+
+log = structlog.get_logger(__name__)
+
+
+def follow_app(deps: Deps, app_rollout: str) -> Outcome:
+    """Begin what may begin, call off what may not, take back what has moved. Woken whenever a member ends."""
+    members = deps.store.app_members(app_rollout)
+    if not members:
+        return DONE
+    now = deps.clock.now()
+    step = cells.follow(members, _on_failure(members))
+    changed: list[Rollout] = [move(m, Cause.FREED, now) for m in step.begin]
+    jobs: list[Job] = [Job(Verb.PLAN, m.id) for m in step.begin]
+    for member in step.call_off:
+        called_off, more = _call_off(member, step.reason, now)
+        changed.append(called_off)
+        jobs += more
+    new = [_taking_back(member, step.reason, now) for member in step.take_back]
+    jobs += [Job(Verb.ROLLBACK, r.id) for r in new]
+    if not (changed or new):
+        return DONE
+    if any(m.phase.terminal for m in changed):
+        jobs.append(Job(Verb.ADVANCE, app_rollout))  # what was called off has ended: look again
+    deps.store.save_rollouts(changed, now, jobs=jobs, new=new)
+    log.info("app_rollout", id=app_rollout, begun=len(step.begin), called_off=len(step.call_off), taken_back=len(new))
+    return Outcome(tuple(jobs))
+
+
+def _on_failure(members: list[Rollout]) -> OnFailure:
+    """As the service says that failed; taken back where it never got as far as a plan."""
+    failed = [m for m in members if m.phase.terminal and m.phase is not Phase.SUCCEEDED and m.kind is Kind.DEPLOY]
+    return next((m.plan.on_failure for m in failed if m.plan is not None), OnFailure.ROLLBACK)
+
+
+def _call_off(member: Rollout, reason: str, now: float) -> tuple[Rollout, list[Job]]:
+    """One that has not begun ends at once; one on its way is asked to."""
+    if member.phase in (Phase.PENDING, Phase.QUEUED, Phase.WAITING):
+        return move(member, Cause.ABORTED, now, f"called off: {reason}"), []
+    return replace(member, abort=f"the app's rollout: {reason}"), [Job(Verb.ADVANCE, member.id)]
+
+
+def _taking_back(member: Rollout, reason: str, now: float) -> Rollout:
+    return Rollout(
+        id=new_id("r", now),
+        service=member.service,
+        kind=Kind.ROLLBACK,
+        phase=Phase.PENDING,
+        origin=f"app rollout {member.app_rollout}: {reason}",
+        created_at=now,
+        requested=member.from_number,
+        app_rollout=member.app_rollout,
+        stage=member.stage,
+    )
