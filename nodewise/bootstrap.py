@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Semaphore
 
@@ -17,6 +18,7 @@ from nodewise.domain.rollout import POLL
 from nodewise.ports import Builder, Clock, Engine, Git, Queue, ReadGate
 from nodewise.store import Store
 
+ASIDE = 8  # questions put to the swarm side by side; its threads begin with the first one, after every fork
 WATCHER = "watcher"  # the lease of the one process that watches the swarm
 
 
@@ -34,6 +36,7 @@ class Deps:
     build_slots: Semaphore
     read_gate: ReadGate = gates.read
     pulse: Pulse = field(default_factory=lambda: Pulse())
+    aside: Executor = field(default_factory=lambda: ThreadPoolExecutor(ASIDE, thread_name_prefix="aside"))
 
 
 class Pulse:

@@ -27,7 +27,11 @@ def advance(deps: Deps, rollout_id: str) -> Outcome:
     rollout = deps.store.rollout(rollout_id)
     if rollout is None or not rollout.phase.going:
         return DONE
-    seen = observe(deps, rollout)
+    return step(deps, rollout, observe(deps, rollout))
+
+
+def step(deps: Deps, rollout: Rollout, seen: Seen) -> Outcome:
+    """Decide on one look, save, act. What is saved comes first: a crash in between is made up for by the next look."""
     decision = decide(rollout, seen, deps.clock.now(), deps.pulse.poll(deps))
     saved, jobs = save(deps, rollout, decision, seen)
     written = [apply(deps, effect) for effect in decision.effects]

@@ -19,6 +19,7 @@ _GATED = (Phase.MOVING, Phase.FINISHING, Phase.WATCHING)
 
 def observe(deps: Deps, rollout: Rollout) -> Seen:
     """One look: the service first, so that "up to date" means a spec at least as new as the one seen."""
+    asked = deps.aside.submit(deps.engine.nodes)
     service = deps.engine.service(rollout.service_id)
     helpers = _helpers(deps, rollout) if rollout.helpers else ()
     if service is None:
@@ -27,7 +28,7 @@ def observe(deps: Deps, rollout: Rollout) -> Seen:
     tasks: dict[str, list[TaskView]] = {i: [] for i in ids}
     for task in deps.engine.tasks(ids):
         tasks.setdefault(task.service_id, []).append(task)
-    nodes = {node.id: node for node in deps.engine.nodes()}
+    nodes = {node.id: node for node in asked.result()}
     full = tuple(_with_logs(deps, rollout, Helper(h.service, tuple(tasks[h.service.id]))) for h in helpers)
     own = tuple(tasks[service.id])
     readings: tuple[Reading, ...] = ()

@@ -16,9 +16,10 @@ from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.locks import Lock, against
 from nodewise.domain.release import digest_of
-from nodewise.domain.rollout import COMING, Cause, Kind, Phase, Rollout, move
+from nodewise.domain.rollout import COMING, Cause, Kind, Phase, Rollout, Seen, move
 from nodewise.domain.swarm import ResolvedImage
 from tasks import making, planning, routing
+from tasks.advance import step
 from tasks.outcome import DONE, Outcome
 from tasks.planning import Ground
 
@@ -57,6 +58,7 @@ def plan_rollout(deps: Deps, rollout_id: str) -> Outcome:
     rollout = deps.store.rollout(rollout_id)
     if rollout is None or rollout.phase is not Phase.PENDING:
         return DONE
+    resolving = deps.aside.submit(resolve, deps, rollout.image)
     ground = planning.survey(deps, rollout.service)
     if ground is None:
         return planning.refuse(deps, rollout, f"the swarm has no service {rollout.service!r}")
@@ -64,7 +66,7 @@ def plan_rollout(deps: Deps, rollout_id: str) -> Outcome:
     if wait is not None:
         return wait
     try:
-        name, resolved = resolve(deps, ImageName.parse(rollout.image))
+        name, resolved = resolving.result()
         lock = _lock(deps, rollout, resolved.digest)
         if lock is not None:
             return planning.refuse(deps, rollout, f"{lock}; 'nodewise unlock {rollout.service}' takes the lock away")
@@ -77,12 +79,13 @@ def plan_rollout(deps: Deps, rollout_id: str) -> Outcome:
         return planning.refuse(deps, rollout, str(error))
 
 
-def resolve(deps: Deps, name: ImageName) -> tuple[ImageName, ResolvedImage]:
-    """What the registry says *name* is.
+def resolve(deps: Deps, image: str) -> tuple[ImageName, ResolvedImage]:
+    """What the registry says *image* is. Raises UserError, RetryLater.
 
     A digest that came with an event is verified by itself: a registry sends its notification before the
     tag is written (distribution, registry/handlers), so the tag may still point at the old one.
     """
+    name = ImageName.parse(image)
     return name, deps.engine.resolve(replace(name, tag="") if name.digest else name)
 
 
@@ -163,7 +166,9 @@ def _set_out(deps: Deps, rollout: Rollout, ground: Ground, name: ImageName, reso
     jobs = (Job(Verb.ADVANCE, rollout.id),)
     new = (*snapshot.new, *((made.target,) if made.new else ()))
     try:
-        deps.store.save_rollouts([planned], now, releases=new, jobs=jobs)
+        (planned,) = deps.store.save_rollouts([planned], now, releases=new, jobs=jobs)
     except Conflict:
         return Outcome(again_at=now)  # another rollout took the service between our look and our save
-    return Outcome(jobs)
+    # What was seen for the plan is the first look as well; the job that looks again stands in the outbox.
+    first = Seen(ground.service, ground.tasks, ground.nodes)
+    return Outcome((*jobs, *step(deps, planned, first).jobs))

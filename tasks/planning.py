@@ -49,6 +49,7 @@ class Snapshot:
 
 def survey(deps: Deps, service_name: str) -> Ground | None:
     """Look around before planning. None when the swarm has no such service."""
+    nodes = deps.aside.submit(deps.engine.nodes)
     service = deps.engine.service(service_name)
     if service is None:
         return None
@@ -56,7 +57,7 @@ def survey(deps: Deps, service_name: str) -> Ground | None:
         service=service,
         labels=read_labels(service.labels, deps.settings.label_defaults),
         tasks=tuple(deps.engine.tasks([service.id])),
-        nodes={node.id: node for node in deps.engine.nodes()},
+        nodes={node.id: node for node in nodes.result()},
         active=deps.store.active_rollout(service.name),
     )
 
