@@ -1,0 +1,13 @@
+"""What a test of Nodewise, or of a tool on top of it, runs on in place of the world.
+
+``SimulatedSwarm`` is a ``ports.Engine`` with Swarm's own semantics in virtual time, ``ManualClock`` a clock that
+is moved by hand, ``MemoryQueue`` a queue that a driver loop empties. The same contract suite runs on the
+simulated swarm and on a real one.
+"""
+
+from nodewise.testing.app import App
+from nodewise.testing.clock import ManualClock
+from nodewise.testing.queue import MemoryQueue
+from nodewise.testing.swarm import SimulatedSwarm
+
+__all__ = ["App", "ManualClock", "MemoryQueue", "SimulatedSwarm"]

@@ -1,0 +1,101 @@
+"""Applications and the registry that holds them: how a release behaves once it is pulled and started.
+
+Knows no node and no task.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nodewise.domain.errors import NotFound, RetryLater
+from nodewise.domain.images import ImageName
+from nodewise.domain.swarm import ResolvedImage
+
+PLATFORMS = ({"Architecture": "amd64", "OS": "linux"},)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """How one release behaves. Times are in seconds.
+
+    ``pull``: the first time on a node. ``start``: from the process's start until it listens, and until its
+    health check holds where it has one. ``stop``: from the stop signal to its end; the grace period caps it.
+    ``exits_after`` and ``unhealthy_after`` count from the process's start and from running; None is never, and
+    ``unhealthy_after`` 0 never gets healthy. Without ``exits_after`` a task of a job ends well at once.
+    ``error`` is the cause that stands behind the exit code. ``log`` is printed at the start, ``last_words``
+    when it exits by itself. ``http``: the status that it answers for a path, so many seconds after it listens;
+    None for no answer.
+    """
+
+    pull: float = 1.0
+    start: float = 0.5
+    stop: float = 0.1
+    healthcheck: bool = False
+    exits_after: float | None = None
+    exit_code: int = 0
+    error: str = ""
+    unhealthy_after: float | None = None
+    pullable: bool = True
+    log: tuple[str, ...] = ()
+    last_words: tuple[str, ...] = ()
+    http: Callable[[str, float], int | None] = lambda _path, _seconds: 200
+
+
+class Registry:
+    """Every registry there is: what was pushed under which name. ``away``: none of them answers."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self._apps: dict[tuple[str, str], App] = {}  # (repository, digest)
+        self._tags: dict[tuple[str, str], str] = {}  # (repository, tag) to digest
+        self._pushed: dict[tuple[str, str], dict[str, App]] = {}  # (repository, tag) to every digest it had
+        self._commands: dict[tuple[str, ...], App] = {}
+
+    def push(self, image: str, app: App) -> str:
+        """Push *app* as *image*; its digest. The same app pushed again under the same name has the same one."""
+        name = ImageName.parse(image)
+        key = (name.repository, name.tag or "latest")
+        digest = next((d for d, pushed in self._pushed.get(key, {}).items() if pushed == app), None)
+        if digest is None:
+            number = len(self._pushed.setdefault(key, {}))
+            digest = "sha256:" + hashlib.sha256(f"{key} {number}".encode()).hexdigest()
+            self._pushed[key][digest] = app
+        self._apps[name.repository, digest] = app
+        self._tags[key] = digest
+        return digest
+
+    def tag(self, image: str, tag: str) -> None:
+        """Give what *image* is another tag as well."""
+        name = ImageName.parse(image)
+        self._tags[name.repository, tag] = self.resolve(name).digest
+
+    def command(self, command: tuple[str, ...], app: App) -> None:
+        """How a container behaves whose command is *command*, whatever its image."""
+        self._commands[command] = app
+
+    def resolve(self, image: ImageName) -> ResolvedImage:
+        """As ``ports.Engine.resolve``."""
+        if self.away:
+            raise RetryLater(
+                f"the registry {image.registry} does not answer: dial tcp: connect: connection refused", delay=5.0
+            )
+        digest = self._digest(image)
+        if digest is None or (image.repository, digest) not in self._apps:
+            raise NotFound(f"the registry has no image {image}", "push it, or correct the name")
+        return ResolvedImage(digest, PLATFORMS)
+
+    def found(self, image: str) -> tuple[str, App] | None:
+        """What a node would run as *image*: a key for its image store, and the app. None for no such image."""
+        name = ImageName.parse(image)
+        digest = self._digest(name)
+        app = self._apps.get((name.repository, digest)) if digest else None
+        return None if app is None else (f"{name.repository}@{digest}", app)
+
+    def behaviour(self, app: App, command: tuple[str, ...]) -> App:
+        """The app that really runs, where the spec may say another command."""
+        return self._commands.get(command, app) if command else app
+
+    def _digest(self, image: ImageName) -> str | None:
+        return image.digest or self._tags.get((image.repository, image.tag or "latest"))
