@@ -178,8 +178,13 @@ def create_error(name: str, error: APIError) -> NodewiseError:
 
 
 def read_error(error: APIError) -> NodewiseError:
-    """Why something could not be read: RetryLater for the engine's faults, GiveUp for ours."""
+    """Why something could not be read: RetryLater for the engine's faults, GiveUp for ours.
+
+    What is asked for may have been removed a moment ago: then the next look will not ask for it.
+    """
     text = f"the engine refuses to answer: {words(error)}"
+    if error.status_code == 404:
+        return RetryLater(text, delay=0.2)
     return GiveUp(text) if error.is_client_error() else RetryLater(text)
 
 

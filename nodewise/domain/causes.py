@@ -113,8 +113,17 @@ def wanted_tasks(seen: Seen) -> list[TaskView]:
     return [t for t in seen.tasks if t.desired in ("running", "ready")]
 
 
+def left_behind(service: ServiceView, seen: Seen) -> list[TaskView]:
+    """Old tasks of a global service on paused nodes: Swarm neither updates nor ends them (swarmkit, global.go)."""
+    if service.replicas is not None:
+        return []
+    paused = {n.id for n in seen.nodes.values() if n.availability == "pause"}
+    return [t for t in wanted_tasks(seen) if t.node_id in paused and not t.up_to_date]
+
+
 def all_up_to_date(service: ServiceView, seen: Seen) -> bool:
-    wanted = wanted_tasks(seen)
+    behind = {t.id for t in left_behind(service, seen)}
+    wanted = [t for t in wanted_tasks(seen) if t.id not in behind]
     if not all(t.up_to_date and t.running and t.image.endswith(digest_of(service.spec)) for t in wanted):
         return False
     replicas = service.replicas

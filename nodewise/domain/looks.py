@@ -17,6 +17,7 @@ from nodewise.domain.causes import (
     foreign,
     is_base,
     late,
+    left_behind,
     past_deadline,
     stuck,
     veto,
@@ -49,7 +50,7 @@ def _moving(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now:
     if not as_written(rollout, plan, service):
         return Finding(Cause.FOREIGN_HAND, foreign(service))
     if converged(rollout, service, seen):
-        return _after_all(rollout, plan, seen)
+        return _after_all(rollout, plan, service, seen)
     if rollout.kind is Kind.ROLLBACK:
         return Finding(Cause.EXPIRED, past_deadline(plan, rollout)) if late(rollout, now) else Finding(Cause.PROGRESS)
     if rollout.abort:
@@ -87,13 +88,16 @@ def _make_way(rollout: Rollout, seen: Seen, now: float) -> Finding:
     return Finding(Cause.PROGRESS)
 
 
-def _after_all(rollout: Rollout, plan: Plan, seen: Seen) -> Finding:
+def _after_all(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen) -> Finding:
     """Every node runs the new release: what is left to do?"""
     if rollout.kind is Kind.DEPLOY and next_chore(rollout, AFTER, seen) is not None:
         return Finding(Cause.CHORES)
     if rollout.kind is Kind.DEPLOY and plan.watch and not seen.newer:
         return Finding(Cause.TO_WATCH)
-    return Finding(Cause.CONVERGED)
+    names = sorted(seen.nodes[t.node_id].name for t in left_behind(service, seen))
+    return Finding(
+        Cause.CONVERGED, f"paused, and left with the release from before: {', '.join(names)}" if names else ""
+    )
 
 
 def _finishing(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
@@ -102,7 +106,7 @@ def _finishing(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, n
         return stop
     chore = next_chore(rollout, AFTER, seen)
     if chore is None:
-        return _after_all(rollout, plan, seen)
+        return _after_all(rollout, plan, service, seen)
     if chore.cause is Cause.VETO:
         return as_asked(plan, chore)
     if late(rollout, now):

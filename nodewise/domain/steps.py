@@ -173,8 +173,17 @@ def walk(
             bake,
             now,
         )
+        if not _left(step, wanted, nodes)
+        else step.to(StepState.SKIPPED, now, "the node is paused, and keeps its task")
         for step in (*steps, *new)
     )
+
+
+def _left(step: Step, tasks: Sequence[TaskView], nodes: Mapping[str, NodeView]) -> bool:
+    """A paused node whose tasks are all old: Swarm does not touch them."""
+    node = nodes.get(step.node_id)
+    here = [t for t in tasks if t.node_id == step.node_id]
+    return node is not None and node.availability == "pause" and bool(here) and not any(t.up_to_date for t in here)
 
 
 def walk_one(

@@ -53,7 +53,7 @@ class AccessQueries:
     def touch_token(self, name: str, now: float) -> None:
         """Note that a token was used, at most once a minute."""
         stale = or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < now - TOUCH)
-        with self._db.write() as c:
+        with self._db.write(durable=False) as c:
             c.execute(update(tokens).where(tokens.c.name == name, stale).values(last_used_at=now))
 
     def add_audit(self, *rows: Audit) -> None:
@@ -72,7 +72,7 @@ class AccessQueries:
         """Take or renew a lease for *ttl* seconds; false when somebody else holds it."""
         row = {"name": name, "holder": holder, "until": now + ttl}
         free = or_(leases.c.holder == holder, leases.c.until < now)
-        with self._db.write() as c:
+        with self._db.write(durable=False) as c:
             taken = c.execute(
                 self._db.insert(leases)
                 .values(row)
@@ -87,13 +87,13 @@ class AccessQueries:
             return c.execute(select(leases.c.holder).where(leases.c.name == name, leases.c.until >= now)).scalar()
 
     def drop_lease(self, name: str, holder: str) -> None:
-        with self._db.write() as c:
+        with self._db.write(durable=False) as c:
             c.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
 
     def beat(self, name: str, now: float) -> None:
         """Note that *name* is alive."""
         row = {"name": f"heartbeat {name}", "holder": "", "until": now}
-        with self._db.write() as c:
+        with self._db.write(durable=False) as c:
             c.execute(
                 self._db.insert(leases).values(row).on_conflict_do_update(index_elements=["name"], set_={"until": now})
             )

@@ -32,7 +32,8 @@ class Database:
                 "sqlite:////path/to/file or postgresql://user@host/name",
                 "NODEWISE_DATABASE_URL",
             ) from error
-        self._writer = self.engine.execution_options(**{_WRITE: True})
+        self._durable = self.engine.execution_options(**{_WRITE: "FULL"})
+        self._quick = self.engine.execution_options(**{_WRITE: "NORMAL"})
 
     @property
     def is_sqlite(self) -> bool:
@@ -44,9 +45,14 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One transaction. On SQLite it takes the write lock at once: it can wait, but not fail half-way."""
-        with _translated(), self._writer.begin() as connection:
+    def write(self, durable: bool = True) -> Iterator[Connection]:
+        """One transaction. On SQLite it takes the write lock at once: it can wait, but not fail half-way.
+
+        *durable*: on the disk before this returns. Without it, a loss of power (not of the process) may take the
+        last such transactions back, always in order, and never one that a durable one has followed (sqlite.org,
+        pragma synchronous): good enough for what a repeated job makes up for. PostgreSQL knows no difference here.
+        """
+        with _translated(), (self._durable if durable else self._quick).begin() as connection:
             yield connection
 
     def insert(self, table: Table) -> Any:
@@ -74,13 +80,14 @@ def _create(url: str) -> Engine:
         connection.isolation_level = None  # transactions are begun below, not by the driver
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
         _into_wal(connection)
-        connection.execute("PRAGMA synchronous=FULL")  # a delivery is answered only when it is on the disk
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get(_WRITE)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        synchronous = connection.get_execution_options().get(_WRITE)
+        if synchronous:
+            connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")  # has no effect within a transaction
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if synchronous else "BEGIN")
 
     return engine
 

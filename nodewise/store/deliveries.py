@@ -103,7 +103,7 @@ class DeliveryQueries:
     def count_rejected(self, provider: str, hook: str, reason: str, now: float) -> None:
         """Count an unsigned or wrongly signed request. Nothing else of it is kept."""
         row = {"provider": provider, "hook": hook, "reason": reason, "count": 1, "last_at": now}
-        with self._db.write() as c:
+        with self._db.write(durable=False) as c:
             c.execute(
                 self._db.insert(rejected)
                 .values(row)
@@ -165,11 +165,12 @@ class DeliveryQueries:
     ) -> tuple[Job, ...]:
         """Note an event's outcome and insert what it starts, in one transaction.
 
-        Raises LostRace if it is done, or if another event has started a rollout to the same image meanwhile.
+        Not durable by itself: what it starts is, before the swarm is touched. Raises LostRace if it is done, or
+        if another event has started a rollout to the same image meanwhile.
         """
         jobs = (*dict.fromkeys(_first_job(r) for r in rollouts), *(Job(Verb.BUILD, b.id) for b in builds))
         try:
-            with self._db.write() as c:
+            with self._db.write(durable=False) as c:
                 done = c.execute(
                     update(events)
                     .where(events.c.id == event_id, events.c.done_at.is_(None))

@@ -52,19 +52,19 @@ def put(database: Database, connection: Connection, jobs: Iterable[Job], now: fl
 
 
 class OutboxQueries:
-    """Queries on the outbox."""
+    """Queries on the outbox. None of these writes has to be durable: a job that is run again does no harm."""
 
     _db: Database
 
     def put_jobs(self, jobs: Iterable[Job], now: float, delay: float = 0.0) -> None:
         """Ask for *jobs*, in *delay* seconds."""
-        with self._db.write() as c:
+        with self._db.write(durable=False) as c:
             put(self._db, c, jobs, now, delay)
 
     def begin_job(self, job: Job, now: float, lease: float, slack: float = 0.05) -> Lease | None:
         """Lease *job* for *lease* seconds; None when it is gone, not due yet, or somebody else's."""
         free = or_(outbox.c.leased_until.is_(None), outbox.c.leased_until < now)
-        with self._db.write() as c:
+        with self._db.write(durable=False) as c:
             row = c.execute(
                 update(outbox)
                 .where(_is(job), free, outbox.c.due_at <= now + slack)
@@ -75,7 +75,7 @@ class OutboxQueries:
 
     def extend_lease(self, lease: Lease, now: float, seconds: float) -> bool:
         """Keep a lease alive; False when it is no longer ours."""
-        with self._db.write() as c:
+        with self._db.write(durable=False) as c:
             done = c.execute(
                 update(outbox)
                 .where(_is(lease.job), outbox.c.attempts == lease.attempts, outbox.c.leased_until.is_not(None))
@@ -85,7 +85,7 @@ class OutboxQueries:
 
     def finish_job(self, lease: Lease, now: float) -> bool:
         """Take a done job out. False: it was asked for again meanwhile, stays, and is due now."""
-        with self._db.write() as c:
+        with self._db.write(durable=False) as c:
             gone = c.execute(delete(outbox).where(_is(lease.job), outbox.c.rev == lease.rev))
             if gone.rowcount == 1:
                 return True
@@ -98,7 +98,7 @@ class OutboxQueries:
         Returns the time in force.
         """
         asked_again = outbox.c.rev != lease.rev
-        with self._db.write() as c:
+        with self._db.write(durable=False) as c:
             due = c.execute(
                 update(outbox)
                 .where(_is(lease.job))
@@ -123,7 +123,7 @@ class OutboxQueries:
         with self._db.read() as c:
             if not c.execute(select(func.count()).select_from(outbox).where(lost)).scalar():
                 return []
-        with self._db.write() as c:
+        with self._db.write(durable=False) as c:
             keys = c.execute(
                 select(outbox.c.verb, outbox.c.subject).where(lost).order_by(outbox.c.due_at).limit(limit)
             ).all()

@@ -187,7 +187,7 @@ class RolloutQueries:
     def add_readings(self, rollout_id: str, new: Sequence[Reading]) -> None:
         """Keep readings as evidence."""
         if new:
-            with self._db.write() as c:
+            with self._db.write(durable=False) as c:
                 c.execute(readings.insert(), [reading_row(rollout_id, r) for r in new])
 
     def readings(self, rollout_id: str, limit: int = 500) -> list[Reading]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from threading import RLock
 from types import TracebackType
 
-from nodewise.domain.errors import GiveUp, NotFound, RetryLater
+from nodewise.domain.errors import NotFound, RetryLater
 from nodewise.domain.images import ImageName
 from nodewise.domain.steps import GatePlan, Place, Reading
 from nodewise.domain.swarm import NodeView, ResolvedImage, ServiceView, Spec, TaskView
@@ -277,7 +277,7 @@ class SimulatedSwarm:
         for service_id in service_ids:
             service = self._find(service_id)
             if service is None:
-                raise GiveUp(f"the engine refuses to answer: service {service_id} not found")
+                raise RetryLater(f"the engine refuses to answer: service {service_id} not found", delay=0.2)
             yield service
 
 

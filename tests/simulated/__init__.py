@@ -1,0 +1,1 @@
+"""The product's own jobs on the simulated swarm, in virtual time."""
