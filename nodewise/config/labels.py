@@ -11,10 +11,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from nodewise import policy
 from nodewise.config.durations import seconds
+from nodewise.config.edge_address import parse_address
+from nodewise.config.gate_labels import (
+    expression,
+    gate_plans,
+    lacking,
+    number,
+    server_url,
+    share,
+    web_url,
+    without_login,
+)
 from nodewise.domain.errors import UserError
 from nodewise.domain.steps import GatePlan
 from nodewise.domain.swarm import ROLLOUT_LABEL
@@ -22,6 +32,7 @@ from nodewise.policy import Policy
 
 PREFIX = "nodewise."
 _DURATION = "a duration such as 250ms, 30s, 5m, 1h30m"
+_COUNT = "a number from 1 to 1000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +53,6 @@ def _one_of(*words: str) -> Callable[[str], str]:
         return text
 
     return read
-
-
-def _url(text: str) -> str:
-    if urlsplit(text.replace("{node}", "n").replace("{task}", "t")).scheme not in ("http", "https"):
-        raise ValueError(text)
-    return text
 
 
 def _statuses(text: str) -> str:
@@ -84,29 +89,60 @@ LABELS: dict[str, Label] = {
         "Which pushed tags the service follows. Without it no event touches the service.",
     ),
     "strategy": Label(_one_of("rolling"), "rolling", "rolling", "How a rollout is cut into steps."),
+    "gate.container.restarts": Label(
+        _count, "3", _COUNT, "How many restarts of the new release's tasks on a node are a restart loop, and a veto."
+    ),
     "gate.http.url": Label(
-        _url,
+        web_url,
         "",
-        "an http(s) URL, with {node} or {task} in it",
+        "an http(s) URL; {node}, {node_name}, {task} and {service} are filled in",
         "An address that must answer on every node before its step counts as passed.",
     ),
     "gate.http.status": Label(
         _statuses, "200-299", "statuses and ranges, such as 200-299,404", "Which answers are good."
     ),
+    "gate.http.body": Label(
+        expression, "", "a regular expression", "What must be found in the first 64 KiB of the answer."
+    ),
+    "gate.http.latency": Label(_positive, "", _DURATION, "How long a good answer may take."),
     "gate.http.interval": Label(_positive, "1s", _DURATION, "How often the address is asked."),
-    "gate.http.timeout": Label(_positive, "2s", _DURATION, "How long an answer may take."),
-    "gate.http.successes": Label(_count, "2", "a number from 1 to 1000", "Good answers in a row that are a pass."),
-    "gate.http.failures": Label(_count, "3", "a number from 1 to 1000", "Bad answers in a row that are a veto."),
+    "gate.http.timeout": Label(_positive, "2s", _DURATION, "How long an answer is waited for."),
+    "gate.http.successes": Label(_count, "2", _COUNT, "Good answers in a row that are a pass."),
+    "gate.http.failures": Label(_count, "3", _COUNT, "Bad answers in a row that are a veto."),
+    "gate.prometheus.query": Label(
+        _text,
+        "",
+        "a PromQL query; {service}, {node}, {node_name}, {task}, {image}, {tag}, {digest} and {rollout} are filled in",
+        "A query whose every sample must stay in bounds.",
+    ),
+    "gate.prometheus.max": Label(number, "", "a number", "The upper bound, itself allowed."),
+    "gate.prometheus.min": Label(number, "", "a number", "The lower bound, itself allowed."),
+    "gate.prometheus.url": Label(
+        server_url, "", "http(s)://HOST:PORT, without a login", "The server; else that of NODEWISE_PROMETHEUS_URL."
+    ),
+    "gate.prometheus.interval": Label(_positive, "5s", _DURATION, "How often the query is asked."),
+    "gate.prometheus.timeout": Label(_positive, "5s", _DURATION, "How long an answer is waited for."),
+    "gate.prometheus.successes": Label(_count, "2", _COUNT, "Answers within bounds in a row that are a pass."),
+    "gate.prometheus.failures": Label(_count, "3", _COUNT, "Answers out of bounds in a row that are a veto."),
+    "gate.edge": Label(
+        parse_address,
+        "",
+        "tcp://HOST:PORT/BACKEND or unix:///PATH#BACKEND",
+        "The runtime socket of an HAProxy, and the backend whose servers on the node must be up.",
+    ),
+    "gate.edge.errors": Label(
+        share, "0.05", "a share such as 0.05 or 5%", "The largest share of a server's requests that may fail."
+    ),
+    "gate.edge.interval": Label(_positive, "2s", _DURATION, "How often the socket is asked."),
+    "gate.edge.timeout": Label(_positive, "2s", _DURATION, "How long an answer is waited for."),
+    "gate.edge.successes": Label(_count, "2", _COUNT, "Good answers in a row that are a pass."),
+    "gate.edge.failures": Label(_count, "3", _COUNT, "Bad answers in a row that are a veto."),
     "bake": Label(seconds, "0s", _DURATION, "How long the gates must go on holding before the step counts as passed."),
     "deadline": Label(_positive, "10m", _DURATION, "How long a rollout may take before it is rolled back."),
     "on_failure": Label(_one_of("rollback"), "rollback", "rollback", "What follows a veto."),
     "steps": Label(_text, "", "each, counts and percentages, or node names", "The steps of a staged rollout.", True),
     "app": Label(_text, "", "a name", "The app that the service is a part of.", True),
     "stage": Label(_text, "", "a number or name", "The service's place in its app's order.", True),
-    "gate.prometheus.query": Label(_text, "", "a PromQL query", "A query whose value must stay in bounds.", True),
-    "gate.prometheus.max": Label(float, "", "a number", "The query's upper bound.", True),
-    "gate.prometheus.min": Label(float, "", "a number", "The query's lower bound.", True),
-    "gate.edge": Label(_text, "", "an HAProxy runtime socket", "The servers' state at the edge.", True),
     "gate.approval": Label(_text, "", "true", "A person's approval.", True),
     "watch": Label(seconds, "", _DURATION, "How long the gates are watched after the last step.", True),
     "min_age": Label(seconds, "", _DURATION, "How old a tag must be before it is followed.", True),
@@ -132,13 +168,17 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ServiceLabels:
-    """What a service wants. Where ``problems`` is not empty, the labels in it are at their defaults."""
+    """What a service wants. Where ``problems`` is not empty, the labels in it are at their defaults.
+
+    ``gates`` are those beside the container gate, which every service has; ``restarts`` is for that one.
+    """
 
     track: Policy | None
     strategy: str
     gates: tuple[GatePlan, ...]
     bake: float
     deadline: float
+    restarts: int
     problems: tuple[Problem, ...] = ()
     not_yet: tuple[str, ...] = ()
 
@@ -159,12 +199,15 @@ def read_labels(labels: Mapping[str, str], defaults: Mapping[str, str]) -> Servi
             values[name] = LABELS[name].read(text.strip())
         except (ValueError, UserError) as error:
             problems.append(_problem(full, text, LABELS[name], error))
+    names = {full.removeprefix(PREFIX) for full in given}
+    problems += [Problem(PREFIX + n, given[PREFIX + n], allowed) for n, allowed in lacking(values, names)]
     return ServiceLabels(
         track=values["track"],
         strategy=values["strategy"],
-        gates=_gates(values),
+        gates=gate_plans(values),
         bake=values["bake"],
         deadline=values["deadline"],
+        restarts=values["gate.container.restarts"],
         problems=tuple(problems),
         not_yet=tuple(
             sorted(k for k in given if k.removeprefix(PREFIX) in LABELS and LABELS[k.removeprefix(PREFIX)].later)
@@ -182,19 +225,4 @@ def _problem(full: str, text: str, label: Label, error: Exception) -> Problem:
     words = [w for w in re.split(r"[^a-z]+", label.allowed) if w]
     head = text.partition(":")[0]
     nearest = next(iter(difflib.get_close_matches(head, words, n=1, cutoff=0.7)), "")
-    return Problem(full, text, label.allowed + detail, nearest if nearest != head else "")
-
-
-def _gates(values: Mapping[str, Any]) -> tuple[GatePlan, ...]:
-    url = values["gate.http.url"]
-    if not url:
-        return ()
-    config = {"url": url, "status": values["gate.http.status"], "timeout": values["gate.http.timeout"]}
-    http = GatePlan(
-        "http",
-        interval=values["gate.http.interval"],
-        successes=values["gate.http.successes"],
-        failures=values["gate.http.failures"],
-        config=config,
-    )
-    return (http,)
+    return Problem(full, without_login(text), label.allowed + detail, nearest if nearest != head else "")
