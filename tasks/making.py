@@ -37,7 +37,7 @@ def make(deps: Deps, ground: Ground, snapshot: Snapshot, name: ImageName, resolv
     """Raises UserError for a service that cannot be updated soundly as it asks for."""
     labels = ground.labels
     target, new = _target(deps, ground, snapshot, str(name.pinned(resolved.digest)), resolved, origin)
-    gates = (CONTAINER, *labels.gates)
+    gates = (replace(CONTAINER, config={"restarts": labels.restarts}), *labels.gates)
     base = snapshot.base
     terrain = Terrain(
         snapshot.release.spec, ground.tasks, ground.nodes, gates, labels.bake, labels.steps, labels.candidate_ports

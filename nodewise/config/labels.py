@@ -15,6 +15,17 @@ from typing import Any
 from nodewise import policy
 from nodewise.config import readers, windows
 from nodewise.config.durations import seconds
+from nodewise.config.edge_address import parse_address
+from nodewise.config.gate_labels import (
+    expression,
+    gate_plans,
+    lacking,
+    number,
+    server_url,
+    share,
+    web_url,
+    without_login,
+)
 from nodewise.config.windows import Windows
 from nodewise.domain.errors import UserError
 from nodewise.domain.model import Approval, OnFailure
@@ -23,6 +34,7 @@ from nodewise.domain.swarm import ROLLOUT_LABEL
 from nodewise.policy import Policy
 
 PREFIX = "nodewise."
+_COUNT = "a number from 1 to 1000"
 _DURATION = "a duration such as 250ms, 30s, 5m, 1h30m"
 
 
@@ -50,21 +62,57 @@ LABELS: dict[str, Label] = {
         "rolling, staged or cells",
         "How a rollout is cut into steps.",
     ),
+    "gate.container.restarts": Label(
+        readers.count,
+        "3",
+        _COUNT,
+        "How many restarts of the new release's tasks on a node are a restart loop, and a veto.",
+    ),
     "gate.http.url": Label(
-        readers.url,
+        web_url,
         "",
-        "an http(s) URL, with {node} or {task} in it",
+        "an http(s) URL; {node}, {node_name}, {task}, {service} and {port} are filled in",
         "An address that must answer on every node before its step counts as passed.",
     ),
     "gate.http.status": Label(
         readers.statuses, "200-299", "statuses and ranges, such as 200-299,404", "Which answers are good."
     ),
-    "gate.http.interval": Label(readers.positive, "1s", _DURATION, "How often the address is asked."),
-    "gate.http.timeout": Label(readers.positive, "2s", _DURATION, "How long an answer may take."),
-    "gate.http.successes": Label(
-        readers.count, "2", "a number from 1 to 1000", "Good answers in a row that are a pass."
+    "gate.http.body": Label(
+        expression, "", "a regular expression", "What must be found in the first 64 KiB of the answer."
     ),
-    "gate.http.failures": Label(readers.count, "3", "a number from 1 to 1000", "Bad answers in a row that are a veto."),
+    "gate.http.latency": Label(readers.positive, "", _DURATION, "How long a good answer may take."),
+    "gate.http.interval": Label(readers.positive, "1s", _DURATION, "How often the address is asked."),
+    "gate.http.timeout": Label(readers.positive, "2s", _DURATION, "How long an answer is waited for."),
+    "gate.http.successes": Label(readers.count, "2", _COUNT, "Good answers in a row that are a pass."),
+    "gate.http.failures": Label(readers.count, "3", _COUNT, "Bad answers in a row that are a veto."),
+    "gate.prometheus.query": Label(
+        readers.words,
+        "",
+        "a PromQL query; {service}, {node}, {node_name}, {task}, {image}, {tag}, {digest} and {rollout} are filled in",
+        "A query whose every sample must stay in bounds.",
+    ),
+    "gate.prometheus.max": Label(number, "", "a number", "The upper bound, itself allowed."),
+    "gate.prometheus.min": Label(number, "", "a number", "The lower bound, itself allowed."),
+    "gate.prometheus.url": Label(
+        server_url, "", "http(s)://HOST:PORT, without a login", "The server; else that of NODEWISE_PROMETHEUS_URL."
+    ),
+    "gate.prometheus.interval": Label(readers.positive, "5s", _DURATION, "How often the query is asked."),
+    "gate.prometheus.timeout": Label(readers.positive, "5s", _DURATION, "How long an answer is waited for."),
+    "gate.prometheus.successes": Label(readers.count, "2", _COUNT, "Answers within bounds in a row that are a pass."),
+    "gate.prometheus.failures": Label(readers.count, "3", _COUNT, "Answers out of bounds in a row that are a veto."),
+    "gate.edge": Label(
+        parse_address,
+        "",
+        "tcp://HOST:PORT/BACKEND or unix:///PATH#BACKEND",
+        "The runtime socket of an HAProxy, and the backend whose servers on the node must be up.",
+    ),
+    "gate.edge.errors": Label(
+        share, "0.05", "a share such as 0.05 or 5%", "The largest share of a server's requests that may fail."
+    ),
+    "gate.edge.interval": Label(readers.positive, "2s", _DURATION, "How often the socket is asked."),
+    "gate.edge.timeout": Label(readers.positive, "2s", _DURATION, "How long an answer is waited for."),
+    "gate.edge.successes": Label(readers.count, "2", _COUNT, "Good answers in a row that are a pass."),
+    "gate.edge.failures": Label(readers.count, "3", _COUNT, "Bad answers in a row that are a veto."),
     "bake": Label(seconds, "0s", _DURATION, "How long the gates must go on holding before the step counts as passed."),
     "deadline": Label(
         readers.positive,
@@ -101,12 +149,6 @@ LABELS: dict[str, Label] = {
         "a size such as 2GiB",
         "How much must be free on the disk of every node concerned; needs NODEWISE_PROBE_IMAGE.",
     ),
-    "gate.prometheus.query": Label(
-        readers.words, "", "a PromQL query", "A query whose value must stay in bounds.", True
-    ),
-    "gate.prometheus.max": Label(float, "", "a number", "The query's upper bound.", True),
-    "gate.prometheus.min": Label(float, "", "a number", "The query's lower bound.", True),
-    "gate.edge": Label(readers.words, "", "an HAProxy runtime socket", "The servers' state at the edge.", True),
     "gate.approval": Label(
         readers.approval,
         "false",
@@ -163,6 +205,7 @@ class ServiceLabels:
     window: Windows | None = None
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    restarts: int = 3
     problems: tuple[Problem, ...] = ()
     not_yet: tuple[str, ...] = ()
 
@@ -183,11 +226,13 @@ def read_labels(labels: Mapping[str, str], defaults: Mapping[str, str]) -> Servi
             values[name] = LABELS[name].read(text.strip())
         except (ValueError, UserError) as error:
             problems.append(_problem(full, text, LABELS[name], error))
+    names = {full.removeprefix(PREFIX) for full in given}
+    problems += [Problem(PREFIX + n, given[PREFIX + n], allowed) for n, allowed in lacking(values, names)]
     problems += _contradictions(values)
     return ServiceLabels(
         track=values["track"],
         strategy=values["strategy"],
-        gates=_gates(values),
+        gates=gate_plans(values),
         bake=values["bake"],
         deadline=values["deadline"],
         on_failure=OnFailure(values["on_failure"]),
@@ -204,6 +249,7 @@ def read_labels(labels: Mapping[str, str], defaults: Mapping[str, str]) -> Servi
         window=values["window"],
         before=values["hook.before"] or (),
         after=values["hook.after"] or (),
+        restarts=values["gate.container.restarts"],
         problems=tuple(problems),
         not_yet=tuple(
             sorted(k for k in given if k.removeprefix(PREFIX) in LABELS and LABELS[k.removeprefix(PREFIX)].later)
@@ -232,19 +278,4 @@ def _problem(full: str, text: str, label: Label, error: Exception) -> Problem:
     words = [w for w in re.split(r"[^a-z]+", label.allowed) if w]
     head = text.partition(":")[0]
     nearest = next(iter(difflib.get_close_matches(head, words, n=1, cutoff=0.7)), "")
-    return Problem(full, text, label.allowed + detail, nearest if nearest != head else "")
-
-
-def _gates(values: Mapping[str, Any]) -> tuple[GatePlan, ...]:
-    url = values["gate.http.url"]
-    if not url:
-        return ()
-    config = {"url": url, "status": values["gate.http.status"], "timeout": values["gate.http.timeout"]}
-    http = GatePlan(
-        "http",
-        interval=values["gate.http.interval"],
-        successes=values["gate.http.successes"],
-        failures=values["gate.http.failures"],
-        config=config,
-    )
-    return (http,)
+    return Problem(full, without_login(text), label.allowed + detail, nearest if nearest != head else "")

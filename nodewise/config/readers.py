@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from nodewise.config.durations import seconds
 from nodewise.domain.model import Approval
@@ -22,13 +21,6 @@ def one_of(*words: str) -> Callable[[str], str]:
         return text
 
     return read
-
-
-def url(text: str) -> str:
-    plain = re.sub(r"{[a-z_]+}", "1", text)
-    if urlsplit(plain).scheme not in ("http", "https"):
-        raise ValueError(text)
-    return text
 
 
 def statuses(text: str) -> str:

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from nodewise.config.file import BuildConfig, FileConfig, HookConfig, load_file
+from nodewise.config.gate_labels import server_url
 from nodewise.config.secrets import read_secret
 from nodewise.domain.errors import UserError
 
@@ -78,12 +79,23 @@ class Settings(BaseSettings):
         description="An image with `sh` and `df`, such as busybox: with it the nodes' disks can be looked at"
         " (`nodewise.disk.min_free`).",
     )
+    prometheus_url: str = Field(
+        default="", description="The server that Prometheus gates ask, `http(s)://HOST:PORT`, without a login."
+    )
     git_allow_local: bool = Field(default=False, description="Whether builds may name repositories by local path.")
 
     @field_validator("docker_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(h.strip() for h in value.split(",") if h.strip()) if isinstance(value, str) else value
+
+    @field_validator("prometheus_url")
+    @classmethod
+    def _is_server(cls, value: str) -> str:
+        try:
+            return server_url(value) if value else value
+        except (ValueError, UserError):
+            raise ValueError("allowed is http(s)://HOST:PORT, without a login (see docs/gates.md)") from None
 
     @classmethod
     def settings_customise_sources(
@@ -115,7 +127,9 @@ class Settings(BaseSettings):
 
     @property
     def label_defaults(self) -> Mapping[str, str]:
-        return self.file.defaults
+        """Defaults for the labels of every service: the file's, and over them what has a setting of its own."""
+        own = {"gate.prometheus.url": self.prometheus_url} if self.prometheus_url else {}
+        return {**self.file.defaults, **own}
 
     @property
     def embedded_redis(self) -> bool:

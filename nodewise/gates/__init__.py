@@ -1,7 +1,8 @@
 """Gates: checks that must hold on a node before its step counts as passed.
 
 One file a gate, and the folder is the registry: a module ``NAME.py`` with a function ``read`` is the gate
-``NAME``. A gate reads and reports; what follows from it is decided elsewhere.
+``NAME``; one whose name begins with ``_`` is what several of them use. A gate reads and reports; what
+follows from it is decided elsewhere.
 """
 
 from __future__ import annotations

@@ -85,6 +85,23 @@ def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPa
     assert SECRET not in str(error.value)
 
 
+def test_the_address_of_prometheus_is_a_default_for_labels_and_goes_before_the_file(monkeypatch, tmp_path: Path):
+    (tmp_path / "n.yaml").write_text("defaults: {bake: 1s, gate.prometheus.url: 'http://old:1'}\n")
+    monkeypatch.setenv("NODEWISE_CONFIG", str(tmp_path / "n.yaml"))
+    assert load_settings().label_defaults == {"bake": "1s", "gate.prometheus.url": "http://old:1"}
+    monkeypatch.setenv("NODEWISE_PROMETHEUS_URL", "https://prom.example.org/prefix")
+    assert load_settings().label_defaults == {"bake": "1s", "gate.prometheus.url": "https://prom.example.org/prefix"}
+
+
+@pytest.mark.parametrize("url", [f"http://me:{SECRET}@prom:9090", f"prom:{SECRET}", "http://", f"http://p/?k={SECRET}"])
+def test_an_address_of_prometheus_that_holds_a_login_or_is_none_is_refused(url, monkeypatch: pytest.MonkeyPatch):
+    """It becomes a part of every plan, and plans are stored."""
+    monkeypatch.setenv("NODEWISE_PROMETHEUS_URL", url)
+    with pytest.raises(UserError, match=r"NODEWISE_PROMETHEUS_URL.*without a login") as error:
+        load_settings()
+    assert SECRET not in str(error.value)
+
+
 def test_managers_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NODEWISE_DOCKER_HOSTS", "unix:///a, tcp://b:2376,")
     assert load_settings().docker_hosts == ("unix:///a", "tcp://b:2376")
