@@ -109,7 +109,7 @@ def _comparator(op: str, text: str) -> list[Bound]:
     core, dash, pre = text.partition("-")
     numbers = core.partition("+")[0].split(".")
     given = [n for n in numbers if n not in _WILD]
-    if len(numbers) > 3 or not all(n.isdigit() for n in given):
+    if len(numbers) > 3 or not all(n.isascii() and n.isdecimal() for n in given):
         raise UserError(f"{text!r} is no version", "such as 1.4.2", "nodewise.track")
     known = len(given)
     major, minor, patch = (*map(int, given), 0, 0, 0)[:3]
