@@ -95,8 +95,10 @@ class Streak:
     held: bool = False
     memo: str = ""
 
-    def after(self, reading: Reading) -> Streak:
-        """The streak with one more reading."""
+    def after(self, reading: Reading, gate: GatePlan) -> Streak:
+        """The streak with one more reading. A gate without an interval that goes on saying the same is no news."""
+        if not gate.interval and self.passes >= gate.successes and reading.verdict is Verdict.PASS:
+            return self if self.detail == reading.detail else replace(self, detail=reading.detail)
         good = reading.verdict is Verdict.PASS
         bad = reading.verdict is Verdict.FAIL and (reading.reached or self.held)
         return Streak(
@@ -216,7 +218,7 @@ def _streaks(step: Step, readings: Sequence[Reading], gates: Sequence[GatePlan])
         streak = step.streak(gate.name)
         for reading in readings:
             if reading.gate == gate.name:
-                streak = streak.after(reading)
+                streak = streak.after(reading, gate)
         streaks.append(streak)
     return tuple(streaks)
 
