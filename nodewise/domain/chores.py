@@ -19,14 +19,16 @@ from nodewise.domain.swarm import NodeView, TaskView
 
 BEFORE = ("disk", "prepull", "before")
 AFTER = ("after",)
+AT_ONCE = 10  # nodes that pull at the same time: more would only share the registry's line
 PULLS = 3  # how often a pre-pull is tried: engines do not tell a missing image from a registry that is away
 LOG_CAP = 16_000  # characters that are kept of what a chore printed
 _ENDED = ("complete", "failed", "rejected", "orphaned", "shutdown", "remove")
 
 
-def purpose(run: ChoreRun) -> str:
-    """The helper label of one try."""
-    return run.name if run.attempts == 1 else f"{run.name}.{run.attempts}"
+def purpose(run: ChoreRun, node_id: str = "") -> str:
+    """The helper label of one try, on one node where it is for one."""
+    name = run.name if run.attempts == 1 else f"{run.name}#{run.attempts}"
+    return f"{name}.{node_id}" if node_id else name
 
 
 def with_chores(rollout: Rollout, seen: Seen) -> Rollout:
@@ -50,7 +52,8 @@ def next_chore(rollout: Rollout, names: Sequence[str], seen: Seen) -> Finding | 
 
 def wants_log(rollout: Rollout, helper: Helper) -> list[TaskView]:
     """The ended tasks of a chore whose output has to be read before it can be judged or kept."""
-    run = next((r for r in rollout.chores if purpose(r) == helper.purpose and not (r.done or r.failed)), None)
+    own = helper.purpose.partition(".")[0]
+    run = next((r for r in rollout.chores if purpose(r) == own and not (r.done or r.failed)), None)
     return [t for t in helper.tasks if t.state in _ENDED] if run is not None and run.name != "prepull" else []
 
 
@@ -65,23 +68,41 @@ _WORDS = {
 def _make(rollout: Rollout, run: ChoreRun, seen: Seen) -> tuple[MakeHelper, ...]:
     assert rollout.plan is not None
     chore = rollout.plan.chore(run.name)
-    if run.made or chore is None or seen.helper(purpose(run)) is not None:
+    if chore is None:
         return ()
-    return (MakeHelper(chore_spec(rollout, chore, purpose(run), seen.nodes)),)
+    if not chore.nodes:
+        there = run.made or seen.helper(purpose(run)) is not None
+        return () if there else (MakeHelper(chore_spec(rollout, chore, purpose(run))),)
+    nodes = _nodes(chore, seen.nodes)
+    missing = [n for n in nodes if seen.helper(purpose(run, n.id)) is None]
+    busy = sum(_latest(run, n, seen) is None for n in nodes) - len(missing)
+    new = missing[: max(0, AT_ONCE - busy)]
+    return tuple(MakeHelper(chore_spec(rollout, chore, purpose(run, n.id), n)) for n in new)
+
+
+def _nodes(chore: Chore, nodes: Mapping[str, NodeView]) -> list[NodeView]:
+    """Where it is to be done. A node that went away in the meantime is not waited for."""
+    return [nodes[n] for n in chore.nodes if n in nodes and nodes[n].takes_tasks]
+
+
+def _latest(run: ChoreRun, node: NodeView, seen: Seen) -> TaskView | None:
+    """The ended task of one node's job; None while there is none."""
+    helper = seen.helper(purpose(run, node.id))
+    ended = [t for t in helper.tasks if t.state in _ENDED] if helper else []
+    return max(ended, key=lambda t: t.at, default=None)
 
 
 def _after(run: ChoreRun, chore: Chore | None, seen: Seen) -> ChoreRun:
     if run.done or run.failed or chore is None:
         return run
+    if chore.nodes:
+        return _on_nodes(run, chore, seen)
     helper = seen.helper(purpose(run))
-    if helper is None:
-        if not run.made:
-            return run
-        if run.name in ("disk", "prepull"):
-            return replace(run, made=False)
-        return replace(run, failed=True, detail="its job was removed by someone else; it is not run a second time")
-    run = replace(run, made=True)
-    return _on_nodes(run, chore, helper, seen.nodes) if chore.nodes else _once(run, helper)
+    if helper is not None:
+        return _once(replace(run, made=True), helper)
+    if not run.made:
+        return run
+    return replace(run, failed=True, detail="its job was removed by someone else; it is not run a second time")
 
 
 def _once(run: ChoreRun, helper: Helper) -> ChoreRun:
@@ -97,23 +118,29 @@ def _once(run: ChoreRun, helper: Helper) -> ChoreRun:
     return replace(run, detail=f"task {task.state}")
 
 
-def _on_nodes(run: ChoreRun, chore: Chore, helper: Helper, nodes: Mapping[str, NodeView]) -> ChoreRun:
-    """A chore of several nodes. One that went away in the meantime is not waited for."""
-    wanted = [nodes[n] for n in chore.nodes if n in nodes and nodes[n].takes_tasks]
-    latest = {t.node_id: t for t in sorted(helper.tasks, key=lambda t: t.at)}
-    open_ = [n.name for n in wanted if n.id not in latest or latest[n.id].state not in _ENDED]
-    judge = _disk_problem if chore.name == "disk" else _pull_problem
-    problems = [p for n in wanted if n.id in latest and (p := judge(chore, n, latest[n.id], helper))]
-    if problems and chore.name == "prepull" and run.attempts < PULLS and not open_:
-        return replace(run, attempts=run.attempts + 1, made=False, detail=problems[0])
-    if problems and not open_:
-        return replace(run, failed=True, detail="; ".join(problems))
+def _on_nodes(run: ChoreRun, chore: Chore, seen: Seen) -> ChoreRun:
+    """A chore of several nodes, a job each."""
+    wanted = _nodes(chore, seen.nodes)
+    ended = {n.id: task for n in wanted if (task := _latest(run, n, seen))}
+    open_ = [n.name for n in wanted if n.id not in ended]
     if open_:
-        return replace(run, detail=f"waits for {', '.join(open_)}")
+        shown = ", ".join(open_[:AT_ONCE]) + (f" and {len(open_) - AT_ONCE} more" if len(open_) > AT_ONCE else "")
+        return replace(run, detail=f"waits for {shown}")
+    judge = _disk_problem if chore.name == "disk" else _pull_problem
+    problems = [p for n in wanted if (p := judge(chore, n, ended[n.id], _printed(run, n, ended[n.id], seen)))]
+    if problems and chore.name == "prepull" and run.attempts < PULLS:
+        return replace(run, attempts=run.attempts + 1, detail=problems[0])
+    if problems:
+        return replace(run, failed=True, detail="; ".join(problems))
     return replace(run, done=True, detail=f"done on {len(wanted)} node{'' if len(wanted) == 1 else 's'}")
 
 
-def _pull_problem(chore: Chore, node: NodeView, task: TaskView, _helper: Helper) -> str:
+def _printed(run: ChoreRun, node: NodeView, task: TaskView, seen: Seen) -> str:
+    helper = seen.helper(purpose(run, node.id))
+    return helper.logs.get(task.id, "") if helper else ""
+
+
+def _pull_problem(chore: Chore, node: NodeView, task: TaskView, _printed: str) -> str:
     """A rejected task could not pull; one that failed has pulled, and only lacks the harmless command."""
     if task.state != "rejected":
         return ""
@@ -123,9 +150,9 @@ def _pull_problem(chore: Chore, node: NodeView, task: TaskView, _helper: Helper)
     )
 
 
-def _disk_problem(chore: Chore, node: NodeView, task: TaskView, helper: Helper) -> str:
+def _disk_problem(chore: Chore, node: NodeView, _task: TaskView, printed: str) -> str:
     """Too little space is a problem; a node that cannot tell is none."""
-    free = free_bytes(helper.logs.get(task.id, ""))
+    free = free_bytes(printed)
     if free is None or free >= chore.need:
         return ""
     return f"node {node.name} has {_gib(free)} free on its disk, and {_gib(chore.need)} are asked for"

@@ -7,7 +7,7 @@ mark and its purpose, so that it is recognised after a lost answer, and no label
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from nodewise.domain.model import Chore, Plan, Rollout
@@ -19,6 +19,7 @@ LONGEST_NAME = 63  # a service's name is a DNS label (swarmkit, manager/controla
 _FOREIGN_LABELS = ("nodewise.", "com.docker.stack.")
 # What every engine and user's tools ignore, but a shell must find: a pre-pull only wants the image to be there.
 _HARMLESS = ("true",)
+_ONCE = {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}
 _DISK_FREE = ("sh", "-c", "df -Pk /host/var/lib/docker 2>/dev/null || df -Pk /host")
 
 
@@ -57,10 +58,14 @@ def candidate_spec(rollout: Rollout, step: Step) -> Spec:
     return {**spec, "Networks": networks} if networks else spec
 
 
-def chore_spec(rollout: Rollout, chore: Chore, purpose: str, nodes: Mapping[str, NodeView]) -> Spec:
-    """The one-off job of *chore*; *purpose* tells one try from the next."""
-    if chore.name in ("prepull", "disk"):
-        return _on_every_node(rollout, chore, purpose, nodes)
+def chore_spec(rollout: Rollout, chore: Chore, purpose: str, node: NodeView | None = None) -> Spec:
+    """The one-off job of *chore*, on *node* where it is for one; *purpose* tells one try from the next.
+
+    A job of one task each, even for many nodes: swarm makes the failed tasks of a global job anew without end,
+    twenty a second (seen on 20.10; swarmkit, orchestrator/jobs/global), and takes no notice of a restart policy.
+    """
+    if node is not None:
+        return _on_node(rollout, chore, purpose, node)
     plan = _planned(rollout)
     task = _without_aliases(copy.deepcopy(plan.target["TaskTemplate"]))
     container = task["ContainerSpec"]
@@ -71,16 +76,14 @@ def chore_spec(rollout: Rollout, chore: Chore, purpose: str, nodes: Mapping[str,
         "Name": _name(rollout, purpose),
         "Labels": _labels(plan.target, rollout.id, purpose),
         "TaskTemplate": task,
-        "Mode": {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}},
+        "Mode": dict(_ONCE),
     }
     networks = _without_aliases(copy.deepcopy(plan.target)).get("Networks")
     return {**spec, "Networks": networks} if networks else spec
 
 
-def _on_every_node(rollout: Rollout, chore: Chore, purpose: str, nodes: Mapping[str, NodeView]) -> Spec:
-    """A global job on the chore's nodes. Constraints can only be added up, so the others are excluded one by one."""
+def _on_node(rollout: Rollout, chore: Chore, purpose: str, node: NodeView) -> Spec:
     plan = _planned(rollout)
-    others = sorted(n for n in nodes if n not in chore.nodes)
     container: dict[str, Any] = {"Image": chore.image, "Healthcheck": {"Test": ["NONE"]}}
     if chore.name == "disk":
         container |= {
@@ -90,14 +93,14 @@ def _on_every_node(rollout: Rollout, chore: Chore, purpose: str, nodes: Mapping[
     else:
         container["Command"] = list(_HARMLESS)
     return {
-        "Name": _name(rollout, purpose),
+        "Name": _name(rollout, f"{chore.name}-{node.name}"),
         "Labels": {ROLLOUT_LABEL: rollout.id, HELPER_LABEL: purpose},
         "TaskTemplate": {
             "ContainerSpec": container,
             "RestartPolicy": {"Condition": "none"},
-            "Placement": {"Constraints": [f"node.id!={n}" for n in others], **_platforms(plan, chore)},
+            "Placement": {"Constraints": [f"node.id=={node.id}"], **_platforms(plan, chore)},
         },
-        "Mode": {"GlobalJob": {}},
+        "Mode": dict(_ONCE),
     }
 
 

@@ -25,6 +25,7 @@ from nodewise.domain.causes import (
     why_swarm,
 )
 from nodewise.domain.chores import AFTER, next_chore
+from nodewise.domain.chores import purpose as purpose_of_try
 from nodewise.domain.helpers import CANDIDATE
 from nodewise.domain.model import Kind, Phase, Plan, Rollout, Seen
 from nodewise.domain.staging import detect_preparing, detect_staging
@@ -190,15 +191,12 @@ def unwanted(rollout: Rollout, seen: Seen) -> list[str]:
     """
     if rollout.phase is Phase.CLEARING or rollout.phase.terminal:
         return [h.service.id for h in seen.helpers]
-    open_ = {c.name for c in rollout.chores if not c.done}
+    open_ = {purpose_of_try(c) for c in rollout.chores if not c.done}
 
     def kept(purpose: str) -> bool:
-        name, _, rest = purpose.partition(".")
-        if name == CANDIDATE:
+        own = purpose.partition(".")[0]
+        if own == CANDIDATE:
             return rollout.phase in (Phase.STAGING, Phase.MOVING)
-        if name in ("before", "after"):
-            return True
-        run = rollout.chore(name)
-        return name in open_ and run is not None and (rest or "1") == str(run.attempts)
+        return own in ("before", "after") or own in open_
 
     return [h.service.id for h in seen.helpers if not kept(h.purpose)]

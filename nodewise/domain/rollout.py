@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 POLL = 0.25  # seconds between two looks while something moves and nobody else watches
+IDLE = 2.0  # the same, while it is held or waits for a person
 
 _P, _C = Phase, Cause
 TABLE: Mapping[tuple[Phase, Cause], Phase] = {
@@ -300,6 +301,7 @@ def _wake(rollout: Rollout, before: Rollout, seen: Seen, now: float, poll: float
     if rollout.phase is not before.phase:
         return now
     gates = plan.candidate_gates if rollout.phase is Phase.STAGING else plan.gates
-    due = [now + poll, *next_reading(rollout.steps, gates, plan.bake)]
+    idle = IDLE if rollout.idle_since is not None else 0.0  # a person's word wakes it at once
+    due = [now + max(poll, idle), *next_reading(rollout.steps, gates, plan.bake)]
     due += [at for at in (rollout.watch_until, rollout.deadline_at) if at is not None]
     return max(now, min(due)) if min(due) > now else now + POLL
