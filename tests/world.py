@@ -76,17 +76,18 @@ class World:
             self.step(end)
         return found
 
-    def step(self, end: float = float("inf")) -> None:
-        """One job, or the time of the next."""
+    def step(self, end: float = float("inf")) -> bool:
+        """One job, or the time of the next. Whether a job was done: nothing else changes the store."""
         job = self.queue.take()
         if job is not None:
             self.perform(job)
-            return
+            return True
         if self.clock.now() >= self._swept + 1.0:
             self._swept = self.clock.now()
             self.perform(SWEEP)
-            return
+            return True
         self.clock.advance_to(min(end, self._swept + 1.0, self.queue.next_due or end))
+        return False
 
     def perform(self, job: Job) -> None:
         run(self.deps, job)
@@ -169,7 +170,12 @@ class World:
 
     def end(self, rollout: Rollout | str, seconds: float = 1800.0) -> Rollout:
         """The rollout once it has ended."""
-        return self.run(lambda: found if (found := self.get(rollout)).phase.terminal else None, seconds)
+        until = self.clock.now() + seconds
+        while not (found := self.get(rollout)).phase.terminal:
+            assert self.clock.now() < until, f"{seconds:g} s went by; {self.told()}"
+            while not self.step(until) and self.clock.now() < until:
+                pass
+        return found
 
     def reaches(self, rollout: Rollout | str, *phases: Phase, seconds: float = 900.0) -> Rollout:
         return self.run(lambda: found if (found := self.get(rollout)).phase in phases else None, seconds)
