@@ -12,7 +12,7 @@ from dataclasses import replace
 from threading import RLock
 from types import TracebackType
 
-from nodewise.domain.errors import GiveUp, NotFound, RetryLater
+from nodewise.domain.errors import NotFound, RetryLater
 from nodewise.domain.images import ImageName
 from nodewise.domain.steps import GatePlan, Place, Reading
 from nodewise.domain.swarm import NodeView, ResolvedImage, ServiceView, Spec, TaskView
@@ -33,6 +33,7 @@ from nodewise.testing.streams import Stream
 from nodewise.testing.timeline import Timeline
 from nodewise.testing.views import all_views, live_views, service_view
 
+FORGETS_BEFORE = (24, 0)  # see Jobs
 RegistryAuth = Callable[[str], Mapping[str, str] | None]
 
 
@@ -40,7 +41,8 @@ class SimulatedSwarm:
     """A swarm of *nodes* (a number, or names) whose time is *clock*'s.
 
     The first node, or the first three of more than three, are managers. *seed* fixes everything that is random.
-    ``cut_off``: no manager answers. ``registry.away``: no registry does. Safe to use from several threads.
+    ``cut_off``: no manager answers. ``registry.away``: no registry does. ``registry_auth``: a registry's
+    credentials, which go along with a write that names its image. Safe to use from several threads.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class SimulatedSwarm:
         self.cut_off = False
         self.registry = Registry()
         self._clock = clock
-        self._auth = registry_auth
+        self.registry_auth = registry_auth
         self._version = engine_version
         self._lock = RLock()
         self._timeline = Timeline(clock.now())
@@ -65,7 +67,7 @@ class SimulatedSwarm:
         self._starts = Starts(cluster)
         restarts = Restarts(cluster, self._starts)
         self._orchestrator = Orchestrator(cluster, self._starts, restarts)
-        self._jobs = Jobs(cluster, restarts)
+        self._jobs = Jobs(cluster, self._starts, restarts, forgets=_number(engine_version) < FORGETS_BEFORE)
         self._reaper = Reaper(cluster)
         self._control = Control(cluster)
         self._members = Membership(cluster, self._orchestrator.node_changed, self._agents.back)
@@ -255,7 +257,7 @@ class SimulatedSwarm:
             self._timeline.run(self._clock.now())
 
     def _token(self, image: ImageName | None) -> str | None:
-        credentials = self._auth(image.registry) if image else None
+        credentials = self.registry_auth(image.registry) if image else None
         return None if credentials is None else repr(sorted(credentials.items()))
 
     def _find(self, name_or_id: str) -> Service | None:
@@ -277,8 +279,12 @@ class SimulatedSwarm:
         for service_id in service_ids:
             service = self._find(service_id)
             if service is None:
-                raise GiveUp(f"the engine refuses to answer: service {service_id} not found")
+                raise RetryLater(f"the engine refuses to answer: service {service_id} not found", delay=0.2)
             yield service
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(p) for p in version.split("-")[0].split(".") if p.isdigit())
 
 
 class _Call:
