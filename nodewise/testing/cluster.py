@@ -132,7 +132,7 @@ class Cluster:
 
     def observe(self, task: Task, state: TaskState, error: str = "", exit_code: int | None = None) -> None:
         """A task's observed state moves on. It never moves back, and nothing follows the end."""
-        if state <= task.state and error == task.error:
+        if task.has_ended or state < task.state or (state == task.state and error == task.error):
             return
         task.state = state
         self.annotate(task, error)

@@ -18,7 +18,7 @@ class Jobs:
     """Reconciles jobs, replicated and global.
 
     With *forgets*, the tasks of a job that was removed stay on record, and those that run go on running, until
-    another manager leads: engines before 24 never told them.
+    another manager leads: engines before 23.0.2 never told them (swarmkit 75e563b).
     """
 
     def __init__(self, cluster: Cluster, starts: Starts, restarts: Restarts, forgets: bool) -> None:
