@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from nodewise.domain.swarm import NodeView, ServiceView, Spec
 from nodewise.testing.app import App
-from nodewise.testing.membership import GIB
+from nodewise.testing.membership import CPUS, MEMORY
 from nodewise.testing.parts import Parts
 from nodewise.testing.views import service_view
 
@@ -59,8 +59,8 @@ class Hands(Parts):
         name: str,
         role: str = "worker",
         labels: Mapping[str, str] | None = None,
-        cpus: float = 64.0,
-        memory: int = 256 * GIB,
+        cpus: float = CPUS,
+        memory: int = MEMORY,
     ) -> NodeView:
         """A new node."""
         with self._asked(as_manager=False):

@@ -14,7 +14,7 @@ from nodewise.domain.swarm import NodeView
 from nodewise.testing.cluster import Cluster
 from nodewise.testing.records import Node, TaskState
 
-GIB = 1 << 30
+CPUS, MEMORY = 64.0, 256 << 30  # of a node, where nobody says otherwise
 LOST_AFTER = 24 * 3600.0  # seconds: defaultNodeDownPeriod (swarmkit, manager/dispatcher)
 
 

@@ -18,7 +18,7 @@ from nodewise.testing.app import Registry
 from nodewise.testing.cluster import Cluster, Pace
 from nodewise.testing.control import Control
 from nodewise.testing.jobs import Jobs
-from nodewise.testing.membership import Membership
+from nodewise.testing.membership import CPUS, MEMORY, Membership
 from nodewise.testing.orchestrator import Orchestrator
 from nodewise.testing.reaper import Reaper
 from nodewise.testing.records import Node, Service
@@ -62,9 +62,7 @@ class Parts:
         names = [f"node{n}" for n in range(1, nodes + 1)] if isinstance(nodes, int) else list(nodes)
         managers = 3 if len(names) > 3 else 1
         for n, name in enumerate(names):
-            self.join(name, "manager" if n < managers else "worker")
-
-    # -- within --------------------------------------------------------------------------------------
+            self._members.join(name, "manager" if n < managers else "worker", {}, self._version, CPUS, MEMORY)
 
     def _asked(self, as_manager: bool = True) -> _Call:
         if as_manager and self.cut_off:
