@@ -1,6 +1,6 @@
 """The swarm through the Engine API: ``nodewise.ports.Engine`` on the docker SDK's raw requests.
 
-What Swarm does (shown by tests/integration/test_engine.py): every write wipes UpdateStatus and overwrites
+What Swarm does (shown by tests/contract/test_engine.py): every write wipes UpdateStatus and overwrites
 PreviousSpec. An automatic rollback empties PreviousSpec and gives its reason in the message of
 ``rollback_started`` only; a person's swaps the two specs and is "manually requested rollback" there. Both end
 as "rollback completed".

@@ -63,12 +63,16 @@ class Agents:
             self._later(task, self._cluster.pace.launch, self._launch)
 
     def _launch(self, task: Task) -> None:
+        self._cluster.observe(task, TaskState.STARTING)
+        self._later(task, self._cluster.pace.boot, self._begin)
+
+    def _begin(self, task: Task) -> None:
+        """The container's process begins."""
         assert task.app is not None
         task.started = self._cluster.timeline.now
         task.log = task.app.log
-        self._cluster.observe(task, TaskState.STARTING)
         exits, healthy = self._exits_after(task, task.app), self._healthy_after(task, task.app)
-        if exits is not None and exits < healthy:
+        if exits is not None and self._checked(task) and exits < healthy:
             self._later(task, exits, self._exit)
         elif self._checked(task) and task.app.unhealthy_after == 0:
             self._later(task, healthy, self._unhealthy)

@@ -11,22 +11,31 @@ from nodewise.domain.placement import satisfies, takes_tasks
 from nodewise.testing.cluster import Cluster
 from nodewise.testing.orchestrator import remove_all
 from nodewise.testing.records import Service, Task, TaskState
-from nodewise.testing.starts import Restarts
+from nodewise.testing.starts import Restarts, Starts
 
 
 class Jobs:
-    """Reconciles jobs, replicated and global."""
+    """Reconciles jobs, replicated and global.
 
-    def __init__(self, cluster: Cluster, restarts: Restarts) -> None:
+    With *forgets*, the tasks of a job that was removed stay on record, and those that run go on running, until
+    another manager leads: engines before 23.0.2 never told them (swarmkit 75e563b).
+    """
+
+    def __init__(self, cluster: Cluster, starts: Starts, restarts: Restarts, forgets: bool) -> None:
         self._cluster = cluster
+        self._starts = starts
         self._restarts = restarts
+        self._forgets = forgets
+        self._forgotten: list[Service] = []
         cluster.ears.service.append(self._service_changed)
         cluster.ears.ended.append(self._ended)
 
     def _service_changed(self, service: Service) -> None:
         if not service.revision.job:
             return
-        if service.gone:
+        if service.gone and self._forgets:
+            self._forgotten.append(service)
+        elif service.gone:
             remove_all(self._cluster, service)
         else:
             self._cluster.timeline.after(self._cluster.pace.react, self._reconcile, service)
@@ -36,9 +45,17 @@ class Jobs:
             self._reconcile(task.service)
 
     def new_leader(self) -> None:
-        """Another manager leads: every job is looked at."""
+        """Another manager leads: every job is looked at, and what nobody asks for any more is taken off."""
+        forgotten, self._forgotten = self._forgotten, []
+        for service in forgotten:
+            for task in [t for here in service.places.values() for t in here]:
+                self._cluster.remove_task(task)
         for service in list(self._cluster.services.values()):
-            self._service_changed(service)
+            if service.revision.job:
+                for task in [t for here in service.places.values() for t in here]:
+                    if task.desired == TaskState.READY:
+                        self._starts.start_later(None, task, 0.0, False)
+                self._service_changed(service)
 
     def _reconcile(self, service: Service) -> None:
         if service.gone:

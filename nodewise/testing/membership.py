@@ -14,7 +14,8 @@ from nodewise.domain.swarm import NodeView
 from nodewise.testing.cluster import Cluster
 from nodewise.testing.records import Node, TaskState
 
-GIB = 1 << 30
+CPUS, MEMORY = 64.0, 256 << 30  # of a node, where nobody says otherwise
+LOST_AFTER = 24 * 3600.0  # seconds: defaultNodeDownPeriod (swarmkit, manager/dispatcher)
 
 
 class Membership:
@@ -54,6 +55,8 @@ class Membership:
         was, node.view = node.view, view
         if node.down and was.state != "down":
             node.reachable = False
+            node.down_since = self._cluster.timeline.now
+            self._cluster.timeline.after(LOST_AFTER, self._lost, node, node.down_since)
             for task in list(node.tasks.values()):
                 self._cluster.release_waiting(task)
         told: dict[str, str] = {}
@@ -67,6 +70,13 @@ class Membership:
         if was.state == "down" and not node.down:
             node.reachable = True
             self._back(node)
+
+    def _lost(self, node: Node, since: float) -> None:
+        """A node that has been down for so long is not waited for: nobody knows what its tasks do."""
+        if node.down and node.down_since == since:
+            for task in list(node.tasks.values()):
+                if task.state >= TaskState.ASSIGNED:
+                    self._cluster.observe(task, TaskState.ORPHANED)
 
     def _told(self, node: Node, action: str, attributes: dict[str, str]) -> None:
         cluster = self._cluster

@@ -52,6 +52,7 @@ class Node:
     cpus: int
     memory: int
     reachable: bool = True
+    down_since: float = 0.0
     images: dict[str, float] = field(default_factory=dict)  # key to when its pull is done
     tasks: dict[str, Task] = field(default_factory=dict)  # bound to it, and not ended
     active: int = 0

@@ -56,9 +56,10 @@ class Revision:
     """A spec with its registry credentials, and what the simulation asks of it again and again."""
 
     def __init__(self, spec: Spec, token: str = "") -> None:
-        self.spec = copy.deepcopy(spec)
+        self.spec = normalised(spec)
         self.token = token
-        self._read_mode(spec.get("Mode") or {})
+        spec = self.spec
+        self._read_mode(spec["Mode"])
         template = spec.get("TaskTemplate") or {}
         self._read_task(template)
         self.update = UpdateRules.of(spec.get("UpdateConfig"))
@@ -74,13 +75,13 @@ class Revision:
         job = mode.get("ReplicatedJob") or {}
         self.at_once = int(job.get("MaxConcurrent", 1))
         self.completions = int(job.get("TotalCompletions", self.at_once))
-        self.mode = next(iter(mode), "Replicated")
+        self.mode = next(iter(mode))
 
     def _read_task(self, template: dict[str, Any]) -> None:
         container, placement = template.get("ContainerSpec") or {}, template.get("Placement") or {}
         self.image = image_of(self.spec)
         self.command = tuple((container.get("Command") or []) + (container.get("Args") or []))
-        self.grace = container.get("StopGracePeriod", 10 * SECOND) / SECOND
+        self.grace = _seconds(container.get("StopGracePeriod"), 10.0)
         self.health = container.get("Healthcheck") or {}
         self.networked = bool(template.get("Networks"))
         self.constraints = constraints_of(self.spec)
@@ -89,9 +90,9 @@ class Revision:
         self.condition = restart.get("Condition") or "any"
         if self.condition not in _CONDITIONS:
             raise GiveUp(f'the engine refuses the update: invalid RestartCondition: "{self.condition}"')
-        self.restart_delay = restart.get("Delay", 5 * SECOND) / SECOND
+        self.restart_delay = _seconds(restart.get("Delay"), 5.0)
         self.max_attempts = int(restart.get("MaxAttempts") or 0)
-        self.window = (restart.get("Window") or 0) / SECOND
+        self.window = _seconds(restart.get("Window"), 0.0)
         wanted = (template.get("Resources") or {}).get("Reservations") or {}
         self.cpus, self.memory = int(wanted.get("NanoCPUs") or 0), int(wanted.get("MemoryBytes") or 0)
         ports = (self.spec.get("EndpointSpec") or {}).get("Ports") or []
@@ -122,6 +123,51 @@ class Revision:
         return self._endpoint == other._endpoint and (pulled or self.token == other.token)
 
 
+def _seconds(nanoseconds: int | None, default: float) -> float:
+    return default if nanoseconds is None else nanoseconds / SECOND
+
+
+def normalised(spec: Spec) -> Spec:
+    """A copy as the engine gives it back: some fields that were left out are filled in on the way."""
+    spec = copy.deepcopy(spec)
+    spec.setdefault("Labels", {})
+    task = spec.get("TaskTemplate") or {}
+    if task.get("ContainerSpec") is not None:
+        task["ContainerSpec"].setdefault("Isolation", "default")
+    task.setdefault("ForceUpdate", 0)
+    task.setdefault("Runtime", "container")
+    _fill(task.get("RestartPolicy"), Condition="any", MaxAttempts=0)
+    for key in ("UpdateConfig", "RollbackConfig"):
+        _fill(spec.get(key), Parallelism=0, FailureAction="pause", MaxFailureRatio=0, Order="stop-first")
+    _fill(spec.get("EndpointSpec"), Mode="vip")
+    for port in (spec.get("EndpointSpec") or {}).get("Ports") or ():
+        _fill(port, Protocol="tcp", PublishMode="ingress")
+    mode = spec.get("Mode") or {"Replicated": {}}
+    _fill(mode.get("Replicated"), Replicas=1)
+    job = mode.get("ReplicatedJob")
+    _fill(job, MaxConcurrent=1)
+    _fill(job, TotalCompletions=(job or {}).get("MaxConcurrent"))
+    return {**spec, "TaskTemplate": task, "Mode": mode}
+
+
+def _fill(holder: dict[str, Any] | None, **values: Any) -> None:
+    if holder is not None:
+        for key, value in values.items():
+            if holder.get(key) in (None, ""):
+                holder[key] = value
+
+
+# What swarmkit points at: there and empty is another value than not there at all, and restarts tasks.
+_POINTERS = {
+    *("Delay", "DNSConfig", "Healthcheck", "Init", "Limits", "LogDriver", "Placement", "Privileges"),
+    *("Reservations", "Resources", "StopGracePeriod", "Window"),
+}
+
+
+def _is_said(key: str, value: Any) -> bool:
+    return value is not None and (key in _POINTERS or value not in ("", 0, [], {}))
+
+
 def _canonical(value: Any) -> str:
     """A text that is the same for what Go holds equal: fields left out and fields set to nothing."""
     return json.dumps(_stripped(value), sort_keys=True)
@@ -129,7 +175,7 @@ def _canonical(value: Any) -> str:
 
 def _stripped(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: s for k, v in value.items() if (s := _stripped(v)) not in (None, "", 0, [], {})}
+        return {k: s for k, v in value.items() if _is_said(k, s := _stripped(v))}
     if isinstance(value, list):
         return [_stripped(v) for v in value]
     return value

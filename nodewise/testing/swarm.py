@@ -1,78 +1,27 @@
-"""The simulated swarm: ``nodewise.ports.Engine`` in virtual time, and everything that others may do to a swarm.
-
-Nothing happens by itself: every call first lets happen what is due by the clock's time, and then answers. What
-the managers and nodes do is in the other files of this folder; this one puts them together.
-"""
+"""The simulated swarm: ``nodewise.ports.Engine`` and ``ReadGate`` in virtual time."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from threading import RLock
-from types import TracebackType
+from collections.abc import Iterator, Sequence
 
-from nodewise.domain.errors import NotFound, RetryLater
+from nodewise.domain.errors import RetryLater
 from nodewise.domain.images import ImageName
 from nodewise.domain.steps import GatePlan, Place, Reading
 from nodewise.domain.swarm import NodeView, ResolvedImage, ServiceView, Spec, TaskView
-from nodewise.ports import Clock
 from nodewise.testing import gate
-from nodewise.testing.agent import Agents
-from nodewise.testing.app import App, Registry
-from nodewise.testing.cluster import Cluster, Pace
-from nodewise.testing.control import Control
-from nodewise.testing.jobs import Jobs
-from nodewise.testing.membership import GIB, Membership
-from nodewise.testing.orchestrator import Orchestrator
-from nodewise.testing.reaper import Reaper
-from nodewise.testing.records import Node, Service
-from nodewise.testing.scheduler import Scheduler
-from nodewise.testing.starts import Restarts, Starts
+from nodewise.testing.hands import Hands
+from nodewise.testing.records import Service
 from nodewise.testing.streams import Stream
-from nodewise.testing.timeline import Timeline
 from nodewise.testing.views import all_views, live_views, service_view
 
-RegistryAuth = Callable[[str], Mapping[str, str] | None]
 
-
-class SimulatedSwarm:
+class SimulatedSwarm(Hands):
     """A swarm of *nodes* (a number, or names) whose time is *clock*'s.
 
     The first node, or the first three of more than three, are managers. *seed* fixes everything that is random.
-    ``cut_off``: no manager answers. ``registry.away``: no registry does. Safe to use from several threads.
+    ``cut_off``: no manager answers. ``registry.away``: no registry does. ``registry_auth``: a registry's
+    credentials, which go along with a write that names its image. Safe to use from several threads.
     """
-
-    def __init__(
-        self,
-        clock: Clock,
-        nodes: int | Iterable[str] = 3,
-        seed: int = 0,
-        registry_auth: RegistryAuth = lambda _: None,
-        pace: Pace = Pace(),  # noqa: B008 - frozen
-        engine_version: str = "20.10.24",
-    ) -> None:
-        self.cut_off = False
-        self.registry = Registry()
-        self._clock = clock
-        self._auth = registry_auth
-        self._version = engine_version
-        self._lock = RLock()
-        self._timeline = Timeline(clock.now())
-        self._cluster = cluster = Cluster(self._timeline, random.Random(seed), self.registry, pace)  # noqa: S311
-        self._agents = Agents(cluster)
-        self._scheduler = Scheduler(cluster, self._agents.assigned)
-        self._starts = Starts(cluster)
-        restarts = Restarts(cluster, self._starts)
-        self._orchestrator = Orchestrator(cluster, self._starts, restarts)
-        self._jobs = Jobs(cluster, restarts)
-        self._reaper = Reaper(cluster)
-        self._control = Control(cluster)
-        self._members = Membership(cluster, self._orchestrator.node_changed, self._agents.back)
-        names = [f"node{n}" for n in range(1, nodes + 1)] if isinstance(nodes, int) else list(nodes)
-        managers = 3 if len(names) > 3 else 1
-        for n, name in enumerate(names):
-            self.join(name, "manager" if n < managers else "worker")
 
     # -- ports.Engine --------------------------------------------------------------------------------
 
@@ -159,142 +108,9 @@ class SimulatedSwarm:
             return None
         return task.app.http(path, listens)
 
-    # -- what others do ------------------------------------------------------------------------------
-
-    def push(self, image: str, app: App = App()) -> str:  # noqa: B008 - frozen
-        """``docker push``: *image* is *app* from now on. Its digest."""
-        return self.registry.push(image, app)
-
-    def native_rollback(self, name: str) -> ServiceView:
-        """``docker service update --rollback``."""
-        with self._asked():
-            service = self._named(name)
-            self._control.roll_back(service.id, service.version)
-            return service_view(service)
-
-    def scale(self, name: str, replicas: int) -> ServiceView:
-        """``docker service scale``."""
-
-        def change(spec: Spec) -> Spec:
-            return {**spec, "Mode": {"Replicated": {"Replicas": replicas}}}
-
-        return self.foreign_update(name, change)
-
-    def foreign_update(self, name: str, change: Callable[[Spec], Spec]) -> ServiceView:
-        """Someone else's update: *change* makes the new spec of the one that is there."""
-        with self._asked():
-            service = self._named(name)
-            view = service_view(service)
-            self._control.update(service.id, service.version, change(view.spec), None)
-            return service_view(service)
-
-    def leader_changed(self) -> None:
-        """Another manager leads: updaters begin again, streams end, and nobody is told why."""
-        with self._asked():
-            self._cluster.streams.close_all()
-            self._orchestrator.new_leader()
-            self._jobs.new_leader()
-
-    # -- nodes ---------------------------------------------------------------------------------------
-
-    def join(
-        self,
-        name: str,
-        role: str = "worker",
-        labels: Mapping[str, str] | None = None,
-        cpus: float = 64.0,
-        memory: int = 256 * GIB,
-    ) -> NodeView:
-        """A new node."""
-        with self._asked(as_manager=False):
-            if any(n.view.name == name for n in self._cluster.nodes.values()):
-                raise ValueError(f"there is a node {name!r} already")
-            return self._members.join(name, role, labels or {}, self._version, cpus, memory)
-
-    def leave(self, name: str) -> None:
-        """``docker node rm --force``."""
-        with self._asked(as_manager=False):
-            self._members.leave(self._node(name))
-
-    def node_down(self, name: str) -> None:
-        """The managers see the node down. Its containers go on, and nothing is heard of them."""
-        self._change_node(name, state="down")
-
-    def node_up(self, name: str) -> None:
-        """The node is ready again."""
-        self._change_node(name, state="ready")
-
-    def drain(self, name: str) -> None:
-        self._change_node(name, availability="drain")
-
-    def pause(self, name: str) -> None:
-        self._change_node(name, availability="pause")
-
-    def activate(self, name: str) -> None:
-        self._change_node(name, availability="active")
-
-    def label_node(self, name: str, **labels: str) -> None:
-        """Set labels; an empty value takes one away."""
-        kept = {**self._node(name).view.labels, **labels}
-        self._change_node(name, labels={k: v for k, v in kept.items() if v})
-
-    def _change_node(self, name: str, **changes: object) -> None:
-        with self._asked(as_manager=False):
-            node = self._node(name)
-            self._members.change(node, replace(node.view, **changes))  # type: ignore[arg-type]
-
-    # -- within --------------------------------------------------------------------------------------
-
-    def _asked(self, as_manager: bool = True) -> _Call:
-        if as_manager and self.cut_off:
-            raise RetryLater("no swarm manager answers: connection refused")
-        return _Call(self._lock, self._catch_up)
-
-    def _catch_up(self) -> None:
-        with self._lock:
-            self._timeline.run(self._clock.now())
-
-    def _token(self, image: ImageName | None) -> str | None:
-        credentials = self._auth(image.registry) if image else None
-        return None if credentials is None else repr(sorted(credentials.items()))
-
-    def _find(self, name_or_id: str) -> Service | None:
-        return self._cluster.services.get(name_or_id) or self._cluster.names.get(name_or_id)
-
-    def _named(self, name: str) -> Service:
-        service = self._find(name)
-        if service is None:
-            raise NotFound(f"the simulated swarm has no service {name!r}")
-        return service
-
-    def _node(self, name: str) -> Node:
-        for node in self._cluster.nodes.values():
-            if name in (node.view.name, node.id):
-                return node
-        raise NotFound(f"the simulated swarm has no node {name!r}")
-
     def _wanted(self, service_ids: Sequence[str]) -> Iterator[Service]:
         for service_id in service_ids:
             service = self._find(service_id)
             if service is None:
                 raise RetryLater(f"the engine refuses to answer: service {service_id} not found", delay=0.2)
             yield service
-
-
-class _Call:
-    """One call at a time, each on a swarm that has caught up with the clock."""
-
-    __slots__ = ("_catch_up", "_lock")
-
-    def __init__(self, lock: RLock, catch_up: Callable[[], None]) -> None:
-        self._lock = lock
-        self._catch_up = catch_up
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        self._catch_up()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lock.release()

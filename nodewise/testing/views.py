@@ -14,7 +14,7 @@ _LIVE = (TaskState.READY, TaskState.RUNNING)
 
 
 def service_view(service: Service) -> ServiceView:
-    """The specs are copies: whoever changes one changes no service."""
+    """The specs are copies, shared by the views of one version: whoever changes one changes no service."""
     if service.view is None:
         status, previous = service.status, service.previous
         service.view = ServiceView(

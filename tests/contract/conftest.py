@@ -1,4 +1,4 @@
-"""Every test of the store runs on SQLite and on PostgreSQL."""
+"""Every test of the store runs on SQLite and on PostgreSQL, every test of the engine simulated and on the lab."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 
 from nodewise.store import Store
 from tests import postgres
+from tests.lab.lab import Lab
+from tests.swarms import Ground, RealGround, SimulatedGround
 
 _numbers = itertools.count(1)
 
@@ -44,3 +46,18 @@ def store(url: str) -> Iterator[Store]:
     opened.migrate()
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def _real(_lab: Lab, pinned_images: tuple[str, str]) -> Iterator[RealGround]:
+    """The lab's swarm. Tests remove their services and go on; that their containers are gone is waited for once."""
+    ground = RealGround(Lab.up(), *pinned_images)
+    yield ground
+    ground.until(lambda: ground.gone(ground.past))
+
+
+@pytest.fixture(params=["simulated", pytest.param("lab", marks=pytest.mark.lab)])
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    made = SimulatedGround() if request.param == "simulated" else request.getfixturevalue("_real")
+    yield made
+    made.clear()

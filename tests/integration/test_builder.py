@@ -16,8 +16,8 @@ from nodewise.adapters.engine import SwarmEngine
 from nodewise.adapters.managers import connect
 from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.images import ImageName
-from tests.integration.conftest import shell_context
 from tests.integration.swarm_parts import LOGIN, free_port, private_registry
+from tests.lab import shell
 from tests.lab.lab import Lab
 from tests.lab.registry import Registry
 
@@ -32,7 +32,7 @@ def nobody(_: str) -> None:
 def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     (folder / ".git").mkdir(parents=True)
-    shell_context(folder)
+    shell.context(folder)
     return folder
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab import shell
 from tests.lab.lab import Lab, _data_of_running, why_not
+from tests.lab.registry import Registry
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +28,19 @@ def _lab() -> Iterator[Lab]:
 def lab(_lab: Lab) -> Lab:
     """The lab, whole: whatever an earlier test has done to it is repaired first."""
     return Lab.up()
+
+
+@pytest.fixture(scope="session")
+def registry(_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    opened = _lab.open_registry(tmp_path_factory.mktemp("registry"))
+    yield opened
+    opened.stop()
+
+
+@pytest.fixture(scope="session")
+def pinned_images(_lab: Lab, registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A small shell as ``app:v1`` and ``app:v2``."""
+    folder = tmp_path_factory.mktemp("shell")
+    shell.context(folder)
+    with _lab["m1"].client() as client:
+        return shell.pushed(client, folder, registry, "v1"), shell.pushed(client, folder, registry, "v2")
