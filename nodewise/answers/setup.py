@@ -38,7 +38,7 @@ def check_schema(deps: Deps) -> Check:
 def check_services(deps: Deps) -> Iterator[Check]:
     """What the swarm's services ask of Nodewise: their labels, and the registries that their images are in."""
     try:
-        services = deps.engine.services()
+        services = [s for s in deps.engine.services() if not s.helper]
     except NodewiseError:
         return
     labels = {s.name: read_labels(s.labels, deps.settings.label_defaults) for s in services}
