@@ -11,7 +11,11 @@ import pytest
 from nodewise.answers.setup import check_services
 from nodewise.bootstrap import Deps
 from nodewise.domain.events import ImagePushed
+from nodewise.domain.locks import Lock
+from nodewise.domain.rollout import Phase
 from nodewise.domain.swarm import ServiceView
+from nodewise.intake import deploy
+from tasks.app import follow_app
 from tasks.plan import plan
 from tests.integration.standing_swarm import StandingSwarm, helper, service
 from tests.integration.web_parts import open_deps, settings_in
@@ -57,3 +61,21 @@ def test_an_event_does_not_meet_the_services_that_a_rollout_made_for_itself(on_s
     assert [r.service for r in deps.store.rollouts()] == ["web"]
     labels = next(c for c in check_services(deps) if c.name == "labels")
     assert (labels.ok, labels.detail) == (True, "1 of 1 service follow their image")
+
+
+def test_a_person_who_insists_on_a_digest_that_was_taken_back_insists_for_the_whole_app(on_swarm: OnSwarm) -> None:
+    app = {"strategy": "cells", "app": "shop"}
+    deps = on_swarm(service("web", labels=app), service("worker", labels=app))
+    for name in ("web", "worker"):
+        deps.store.add_lock(Lock(name, NEW, "taken back in r-0", "nodewise", 1.0))
+    asked = deploy(deps, "web", "reg:5000/web:2", "person")
+    plan(deps, asked.id)
+    members = deps.store.rollouts()
+    follow_app(deps, members[0].app_rollout)
+    for member in members:
+        plan(deps, member.id)
+    assert {r.service: (r.phase, r.reason) for r in deps.store.rollouts()} == {
+        "web": (Phase.MOVING, ""),
+        "worker": (Phase.MOVING, ""),
+    }
+    assert deps.store.locks() == []
