@@ -10,6 +10,7 @@ import pytest
 
 from nodewise.answers.setup import check_services
 from nodewise.bootstrap import Deps
+from nodewise.domain.errors import NotFound
 from nodewise.domain.events import ImagePushed
 from nodewise.domain.locks import Lock
 from nodewise.domain.rollout import Phase
@@ -79,3 +80,16 @@ def test_a_person_who_insists_on_a_digest_that_was_taken_back_insists_for_the_wh
         "worker": (Phase.MOVING, ""),
     }
     assert deps.store.locks() == []
+
+
+@pytest.mark.parametrize("name", ["id-web", "web-candidate-node1", "wep"])
+def test_only_a_users_service_can_be_deployed_to_and_by_its_name(on_swarm: OnSwarm, name: str) -> None:
+    deps = on_swarm(service("web"), helper("web-candidate-node1", "r-1", "candidate.n1"))
+    with pytest.raises(NotFound, match=name) as error:
+        deploy(deps, name, "reg:5000/web:2", "person")
+    assert "candidate" not in error.value.hint
+    assert deps.store.rollouts() == []
+
+
+def test_a_deploy_without_an_image_is_one_of_the_services_own_tag(on_swarm: OnSwarm) -> None:
+    assert deploy(on_swarm(service("web")), "web", "", "person").image == "reg:5000/web:1"
