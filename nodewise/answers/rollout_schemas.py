@@ -145,7 +145,7 @@ class Rollout(Answer):
     abort: str = Field(description="who has asked for its end")
     app_rollout: str = Field(description="the rollout of a whole app that it belongs to")
     stage: int = Field(description="its service's place in the app's order, counted from 0")
-    app: App | None = Field(description="that app; null in lists")
+    app: App | None = Field(description="that app, where one rollout is asked for or followed")
     watch: float = Field(description="seconds that the gates are watched after the last step")
     watch_until: float | None
     ends_as: Phase | None = Field(description="the ending that is reached once it has cleared up")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nodewise.adapters.managers import Client
+from tests.integration.standing_swarm import OnSwarm, standing
 from tests.integration.swarm_parts import RealSwarm
 from tests.lab.lab import Lab
 from tests.lab.registry import Registry
@@ -45,6 +46,12 @@ def swarm(lab: Lab, registry: Registry, pinned_images: tuple[str, str]) -> Itera
     yield parts
     lab.await_whole()
     parts.clear()
+
+
+@pytest.fixture
+def on_swarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnSwarm]:
+    with standing(tmp_path, monkeypatch) as make:
+        yield make
 
 
 def shell_context(folder: Path) -> None:

@@ -6,13 +6,23 @@ For what only looks: previews, answers, plans. How a swarm moves is shown on the
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
+import pytest
+
+from nodewise.bootstrap import Deps
 from nodewise.domain.errors import NotFound
 from nodewise.domain.images import ImageName
 from nodewise.domain.swarm import NodeView, ResolvedImage, ServiceView, Spec, TaskView
+from tests.integration.web_parts import open_deps, settings_in
+from tests.product import free_port
 from tests.unit.swarm_values import NEW, NODES, OLD
+
+OnSwarm = Callable[..., Deps]
 
 PLATFORMS = ({"Architecture": "amd64", "OS": "linux"},)
 REGISTRY = {"reg:5000/web:1": OLD, "reg:5000/web:2": NEW}
@@ -98,3 +108,21 @@ def tasks_of(view: ServiceView, nodes: Mapping[str, NodeView]) -> list[TaskView]
         TaskView(f"{view.id}-{n}", view.id, node, n, "running", "running", view.image, True)
         for n, node in enumerate(chosen, 1)
     ]
+
+
+@contextmanager
+def standing(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[OnSwarm]:
+    """A maker of Deps on a store of their own and a swarm of the given services. *config*: nodewise.yaml."""
+    opened: list[Deps] = []
+
+    def make(*services: ServiceView, config: str = "", **env: str) -> Deps:
+        file = folder / "nodewise.yaml"
+        file.write_text(config)
+        settings_in(folder, patch, free_port(), NODEWISE_CONFIG=str(file), **env)
+        deps = replace(open_deps(), engine=StandingSwarm(*services))
+        opened.append(deps)
+        return deps
+
+    yield make
+    for deps in opened:
+        deps.store.close()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 
 from nodewise.answers.setup import check_services
@@ -14,34 +10,11 @@ from nodewise.domain.errors import NotFound
 from nodewise.domain.events import ImagePushed
 from nodewise.domain.locks import Lock
 from nodewise.domain.rollout import Phase
-from nodewise.domain.swarm import ServiceView
 from nodewise.intake import deploy
 from tasks.app import follow_app
 from tasks.plan import plan
-from tests.integration.standing_swarm import StandingSwarm, helper, service
-from tests.integration.web_parts import open_deps, settings_in
-from tests.product import free_port
+from tests.integration.standing_swarm import OnSwarm, helper, service
 from tests.unit.swarm_values import NEW
-
-OnSwarm = Callable[..., Deps]
-
-
-@pytest.fixture
-def on_swarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnSwarm]:
-    """Deps on a store of their own and a swarm of the given services."""
-    opened: list[Deps] = []
-
-    def make(*services: ServiceView, defaults: str = "") -> Deps:
-        config = tmp_path / "nodewise.yaml"
-        config.write_text(defaults)
-        settings_in(tmp_path, monkeypatch, free_port(), NODEWISE_CONFIG=str(config))
-        deps = replace(open_deps(), engine=StandingSwarm(*services))
-        opened.append(deps)
-        return deps
-
-    yield make
-    for deps in opened:
-        deps.store.close()
 
 
 def push(deps: Deps, tag: str = "2", digest: str = NEW) -> str:
@@ -55,7 +28,7 @@ def push(deps: Deps, tag: str = "2", digest: str = NEW) -> str:
 
 def test_an_event_does_not_meet_the_services_that_a_rollout_made_for_itself(on_swarm: OnSwarm) -> None:
     candidate = helper("web-candidate-node1", "r-1", "candidate.n1")
-    deps = on_swarm(service("web"), candidate, defaults="defaults: {track: 'glob:*'}")
+    deps = on_swarm(service("web"), candidate, config="defaults: {track: 'glob:*'}")
     outcome = push(deps)
     assert "web: rollout" in outcome
     assert "candidate" not in outcome
