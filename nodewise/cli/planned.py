@@ -21,9 +21,9 @@ _STRATEGIES = {
     "staged": "candidates first, stage by stage; then the service itself is updated",
     "cells": "the app's services in order, each as rolling does it",
 }
-_APPROVALS: Json = {
+_APPROVALS = {
     "once": "once, before the new release takes over",
-    "each": "after every stage, and before it takes over",
+    "each": "after every stage, and before the new release takes over",
 }
 _NANOSECONDS = ("UpdateConfig.Delay", "UpdateConfig.Monitor")
 

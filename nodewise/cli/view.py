@@ -161,7 +161,7 @@ def gate_words(step: Json, rollout: Json) -> str:
 def outcome(rollout: Json, now: float) -> Text:
     """The end in one line, the reason in the next, and the evidence below."""
     phase = str(rollout["phase"])
-    text = Text(_ending(rollout), style=GOOD if phase == "succeeded" else BAD)
+    text = Text(ending(rollout), style=GOOD if phase == "succeeded" else BAD)
     text.append(f" in {duration((rollout['ended_at'] or now) - rollout['created_at'])}", style=QUIET)
     if rollout["reason"]:
         text.append(f"\n{printable(rollout['reason'])}")
@@ -174,7 +174,8 @@ def outcome(rollout: Json, now: float) -> Text:
     return text
 
 
-def _ending(rollout: Json) -> str:
+def ending(rollout: Json) -> str:
+    """How it ended, in words."""
     phase = str(rollout["phase"])
     touched = "the release from before runs again" if rollout["written_at"] else "the service was not touched"
     return f"{phase_word(phase)}: {touched}" if phase in _TAKEN_BACK else _OUTCOMES.get(phase, phase)
