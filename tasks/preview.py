@@ -173,8 +173,8 @@ def _obstacles(deps: Deps, ground: Ground, digest: str) -> Iterator[Obstacle]:
 
 
 def _lock(lock: Lock) -> Obstacle:
-    way_out = "a person's deploy takes the lock away" if lock.digest else f"nodewise unlock {lock.service}"
-    return Obstacle("lock", f"{lock}; {way_out}", EVENTS if lock.digest else EVERYBODY)
+    way_out = "a person's deploy" if lock.digest else f"'nodewise unlock {lock.service}'"
+    return Obstacle("lock", f"{lock}; {way_out} takes the lock away", EVENTS if lock.digest else EVERYBODY)
 
 
 def _rollout(active: Rollout, digest: str) -> Obstacle:

@@ -13,7 +13,7 @@ from nodewise.domain.rollout import Phase
 from nodewise.intake import deploy
 from tasks.app import follow_app
 from tasks.plan import plan
-from tests.integration.standing_swarm import OnSwarm, helper, service
+from tests.integration.standing_swarm import OnSwarm, StandingSwarm, helper, service
 from tests.unit.swarm_values import NEW
 
 
@@ -66,3 +66,16 @@ def test_only_a_users_service_can_be_deployed_to_and_by_its_name(on_swarm: OnSwa
 
 def test_a_deploy_without_an_image_is_one_of_the_services_own_tag(on_swarm: OnSwarm) -> None:
     assert deploy(on_swarm(service("web")), "web", "", "person").image == "reg:5000/web:1"
+
+
+def test_a_helper_service_whose_rollout_is_over_is_found_by_doctor(on_swarm: OnSwarm) -> None:
+    deps = on_swarm(service("web"))
+    rollout = deploy(deps, "web", "reg:5000/web:2", "person")
+    plan(deps, rollout.id)
+    engine = deps.engine
+    assert isinstance(engine, StandingSwarm)
+    engine.put(helper("web-prepull", rollout.id, "prepull"), helper("web-before", "r-gone", "before"))
+    found = [c for c in check_services(deps) if c.name == "helpers"]
+    assert [(c.ok, c.detail, c.hint) for c in found] == [
+        (False, "left behind: web-before", "docker service rm web-before")
+    ]
