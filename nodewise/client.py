@@ -46,6 +46,13 @@ class Nodewise(Protocol):
     def deploy(self, service: str, image: str) -> Json: ...
     def rollback(self, service: str, to: int | None) -> Json: ...
     def replay(self, delivery_id: str) -> Json: ...
+    def plan(self, service: str, image: str) -> Json: ...
+    def pause(self, rollout_id: str) -> Json: ...
+    def resume(self, rollout_id: str) -> Json: ...
+    def abort(self, rollout_id: str) -> Json: ...
+    def approve(self, rollout_id: str, digest: str) -> Json: ...
+    def lock(self, service: str, reason: str) -> Json: ...
+    def unlock(self, service: str) -> Json: ...
 
 
 class ApiClient:
@@ -101,6 +108,27 @@ class ApiClient:
 
     def replay(self, delivery_id: str) -> Json:
         return self._post(f"deliveries/{_part(delivery_id)}/replay", {})
+
+    def plan(self, service: str, image: str) -> Json:
+        return self._post(f"services/{_part(service)}/plan", {"image": image})
+
+    def pause(self, rollout_id: str) -> Json:
+        return self._post(f"rollouts/{_part(rollout_id)}/pause", {})
+
+    def resume(self, rollout_id: str) -> Json:
+        return self._post(f"rollouts/{_part(rollout_id)}/resume", {})
+
+    def abort(self, rollout_id: str) -> Json:
+        return self._post(f"rollouts/{_part(rollout_id)}/abort", {})
+
+    def approve(self, rollout_id: str, digest: str) -> Json:
+        return self._post(f"rollouts/{_part(rollout_id)}/approve", {"digest": digest})
+
+    def lock(self, service: str, reason: str) -> Json:
+        return self._json(self._ask("PUT", f"services/{_part(service)}/lock", json={"reason": reason}))
+
+    def unlock(self, service: str) -> Json:
+        return self._json(self._ask("DELETE", f"services/{_part(service)}/lock"))
 
     def follow(self, rollout_id: str) -> Iterator[Json | None]:
         """By stream; by asking again and again where there is none, or it broke off.

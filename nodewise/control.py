@@ -83,7 +83,7 @@ def lock(deps: Deps, service: str, reason: str, who: str) -> Lock:
     _known(deps, service)
     made = Lock(service, "", reason or "no reason given", who, deps.clock.now())
     deps.store.add_lock(made)
-    return next(found for found in deps.store.locks(service) if not found.digest)
+    return next((found for found in deps.store.locks(service) if not found.digest), made)
 
 
 def unlock(deps: Deps, service: str, who: str) -> int:

@@ -18,6 +18,7 @@ from nodewise.domain.ids import new_id
 from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job
 from nodewise.domain.rollout import Kind, Phase, Rollout
+from nodewise.domain.swarm import ServiceView
 from nodewise.store import Accepted
 
 log = structlog.get_logger(__name__)
@@ -55,18 +56,12 @@ def deploy(deps: Deps, service: str, image: str, who: str) -> Rollout:
     A swarm that does not answer now is no reason to refuse.
     """
     try:
-        running = deps.engine.service(service)
+        running = found_service(deps, service).image
     except RetryLater:
-        running = None
-    else:
-        if running is None:
-            raise _no_such_service(deps, service)
-    wanted = image or (running.image if running else "")
-    if not wanted:
+        running = ""
+    if not (image or running):
         raise UserError(f"no image given for {service}, and the swarm cannot be asked now", "name the image", "image")
-    name = ImageName.parse(wanted)
-    if not image:
-        name = name.with_tag(name.tag or "latest")
+    name = wanted_image(image, running)
     return _request(deps, service, Kind.DEPLOY, who, image=str(name))
 
 
@@ -106,10 +101,21 @@ def _request(deps: Deps, service: str, kind: Kind, who: str, image: str = "", to
     return rollout
 
 
-def _no_such_service(deps: Deps, service: str) -> UserError:
-    names = [s.name for s in deps.engine.services()]
-    near = _nearest(service, names)
-    return NotFound(f"the swarm has no service {service!r}", f"did you mean {near!r}?" if near else "", "service")
+def found_service(deps: Deps, name: str) -> ServiceView:
+    """The user's service of that very name. Raises NotFound, for a helper service and for an id as well; RetryLater."""
+    found = deps.engine.service(name)
+    if found is not None and found.name == name and not found.helper:
+        return found
+    near = _nearest(name, [s.name for s in deps.engine.services() if not s.helper])
+    raise NotFound(f"the swarm has no service {name!r}", f"did you mean {near!r}?" if near else "", "service")
+
+
+def wanted_image(image: str, running: str) -> ImageName:
+    """What a deploy of *image* is a deploy of; empty: the tag of the *running* one. Raises UserError."""
+    if image:
+        return ImageName.parse(image)
+    name = ImageName.parse(running)
+    return name.with_tag(name.tag or "latest")
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:

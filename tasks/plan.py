@@ -110,7 +110,7 @@ def _not_yet(deps: Deps, rollout: Rollout, labels: ServiceLabels) -> Outcome | N
 def _lock(deps: Deps, rollout: Rollout, digest: str) -> Lock | None:
     """What forbids this rollout. A person may insist on a digest that was taken back; a service's lock is for all."""
     lock = against(deps.store.locks(rollout.service), digest)
-    if lock is not None and lock.digest and not rollout.event_id and not rollout.app_rollout:
+    if lock is not None and lock.digest and not rollout.event_id:
         deps.store.remove_locks(rollout.service, rollout.origin, deps.clock.now(), lock.digest)
         return None
     return lock

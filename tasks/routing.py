@@ -49,7 +49,7 @@ def route_image(deps: Deps, stored: StoredEvent, event: ImagePushed) -> list[Mat
     """Every service that runs this repository and says that it wants to follow it."""
     matches: list[Match] = []
     apps: dict[str, list[tuple[Rollout, str]]] = {}
-    for service in deps.engine.services():
+    for service in _of_the_user(deps):
         try:
             running = ImageName.parse(service.image)
         except UserError:
@@ -82,7 +82,7 @@ def as_app(members: list[tuple[Rollout, str]], now: float) -> tuple[Rollout, ...
 def app_members(deps: Deps, app: str, image: ImageName, first: Rollout, now: float) -> tuple[Rollout, ...]:
     """The rollout *first* of one service of an app, with those of the others that run the same repository."""
     found: list[tuple[Rollout, str]] = []
-    for service in deps.engine.services():
+    for service in _of_the_user(deps):
         labels = read_labels(service.labels, deps.settings.label_defaults)
         if labels.app != app or labels.strategy != "cells" or not _runs(service, image):
             continue
@@ -90,6 +90,11 @@ def app_members(deps: Deps, app: str, image: ImageName, first: Rollout, now: flo
         member = first if own else replace(first, id=new_id("r", now), service=service.name, version=0)
         found.append((member, labels.stage))
     return as_app(found, now)
+
+
+def _of_the_user(deps: Deps) -> list[ServiceView]:
+    """Every service but those that rollouts have made for themselves: defaults for labels are not meant for them."""
+    return [s for s in deps.engine.services() if not s.helper]
 
 
 def _runs(service: ServiceView, image: ImageName) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from nodewise.answers import schemas
-from nodewise.answers.rollouts import rollout
+from nodewise.answers import rollout_schemas
+from nodewise.answers.records import as_watched
 from nodewise.bootstrap import Deps
 from nodewise.domain.errors import NotFound
 from nodewise.domain.rollout import Rollout
@@ -15,21 +15,22 @@ LOOK_EVERY = 0.25  # seconds; a rollout itself looks at the swarm no more often
 EVIDENCE_WAIT = 3.0  # seconds that the log lines of a failed task may come after the rollout's end
 
 
-def follow(deps: Deps, rollout_id: str, keep_alive: float = 5.0) -> Iterator[schemas.Rollout | None]:
+def follow(deps: Deps, rollout_id: str, keep_alive: float = 5.0) -> Iterator[rollout_schemas.Rollout | None]:
     """Each state of the rollout, the present one at once, the last one at the end.
 
     None every *keep_alive* seconds in which nothing changed. Raises NotFound.
     """
-    seen: tuple[int, str] | None = None
+    seen: rollout_schemas.Rollout | None = None
     told = ended = 0.0
     while True:
         value = deps.store.rollout(rollout_id)
         if value is None:
             raise NotFound(f"there is no rollout {rollout_id!r}", "see 'nodewise rollouts'", "id")
         now = time.monotonic()
-        if (value.version, value.evidence) != seen:
-            seen, told = (value.version, value.evidence), now
-            yield rollout(value)
+        state = as_watched(deps, value)
+        if state != seen:
+            seen, told = state, now
+            yield state
         elif now - told >= keep_alive:
             told = now
             yield None

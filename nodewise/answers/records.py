@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-import re
-
-from nodewise.answers import schemas
-from nodewise.answers.rollouts import release, rollout, rollout_detail
+from nodewise.answers import rollout_schemas, schemas
+from nodewise.answers.rollouts import app_of, listed, release, rollout, rollout_detail
 from nodewise.bootstrap import Deps
 from nodewise.domain.build import Build
 from nodewise.domain.delivery import StoredEvent
 from nodewise.domain.errors import NotFound
 from nodewise.domain.events import kind_of, to_dict
-
-_USER_INFO = re.compile(r"(?<=://)[^/@]*@")
+from nodewise.domain.rollout import Rollout
+from nodewise.domain.urls import without_login
 
 
 def rollouts(deps: Deps, service: str | None = None, limit: int = 50, active: bool = False) -> schemas.Rollouts:
     """Rollouts, newest first."""
-    return schemas.Rollouts(rollouts=[rollout(r) for r in deps.store.rollouts(service, limit=limit, active=active)])
+    return schemas.Rollouts(rollouts=[listed(r) for r in deps.store.rollouts(service, limit=limit, active=active)])
 
 
-def one_rollout(deps: Deps, rollout_id: str) -> schemas.RolloutDetail:
+def one_rollout(deps: Deps, rollout_id: str) -> rollout_schemas.RolloutDetail:
     """One rollout with its readings."""
     found = deps.store.rollout(rollout_id)
     if found is None:
         raise NotFound(f"there is no rollout {rollout_id!r}", "see 'nodewise rollouts'", "id")
-    return rollout_detail(found, deps.store.readings(rollout_id))
+    return rollout_detail(found, deps.store.readings(rollout_id), _app(deps, found))
+
+
+def as_watched(deps: Deps, value: Rollout) -> rollout_schemas.Rollout:
+    """A rollout as it is followed: with how far the other services of its app are."""
+    return rollout(value, _app(deps, value))
+
+
+def _app(deps: Deps, value: Rollout) -> rollout_schemas.App | None:
+    if not value.app_rollout:
+        return None
+    return app_of(value, deps.store.app_members(value.app_rollout), deps.settings.label_defaults)
 
 
 def releases(deps: Deps, service: str, limit: int = 50) -> schemas.Releases:
@@ -79,7 +88,7 @@ def _event(stored: StoredEvent) -> schemas.Event:
     return schemas.Event(
         id=stored.id,
         kind=kind_of(stored.event),
-        data={k: _without_login(v) if isinstance(v, str) else v for k, v in to_dict(stored.event).items()},
+        data={k: without_login(v) if isinstance(v, str) else v for k, v in to_dict(stored.event).items()},
         origin=stored.origin,
         created_at=stored.created_at,
         done_at=stored.done_at,
@@ -89,9 +98,4 @@ def _event(stored: StoredEvent) -> schemas.Event:
 
 def _build(value: Build) -> schemas.Build:
     shape = schemas.Build.model_validate(value)
-    return shape.model_copy(update={"repository": _without_login(value.repository)})
-
-
-def _without_login(url: str) -> str:
-    """A URL may carry a token in front of its host; nobody needs to read it."""
-    return _USER_INFO.sub("", url)
+    return shape.model_copy(update={"repository": without_login(value.repository)})

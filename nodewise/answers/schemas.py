@@ -1,4 +1,4 @@
-"""The shapes of the answers, and of what may be asked. They are the API's contract and its OpenAPI document.
+"""The shapes of the answers. With those of what may be asked they are the API's contract and its OpenAPI document.
 
 Times are seconds since the epoch. No shape carries a spec, a body or a build's arguments: they may hold secrets.
 """
@@ -7,101 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from nodewise.answers.rollout_schemas import Answer, Rollout
 from nodewise.domain.build import BuildState
 from nodewise.domain.delivery import Verdict as DeliveryVerdict
 from nodewise.domain.release import ReleaseState
-from nodewise.domain.rollout import Kind, Phase
-from nodewise.domain.steps import StepState, Verdict
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class Streak(_Answer):
-    """A gate's latest row of equal verdicts on one node."""
-
-    gate: str
-    passes: int
-    fails: int
-    read_at: float
-    detail: str
-
-
-class Step(_Answer):
-    """One node of a rollout. ``since``: when its present state began."""
-
-    node: str
-    node_id: str
-    state: StepState
-    since: float
-    detail: str
-    tasks: list[str]
-    streaks: list[Streak]
-
-
-class Gate(_Answer):
-    """One gate as frozen in the plan. ``interval`` in seconds."""
-
-    name: str
-    interval: float
-    successes: int
-    failures: int
-    config: dict[str, Any]
-
-
-class Reading(_Answer):
-    """One answer of one gate about one node."""
-
-    gate: str
-    node_id: str
-    task_id: str
-    verdict: Verdict
-    detail: str
-    at: float
-
-
-class Rollout(_Answer):
-    """The move of one service from one release to another. ``ended``: it will not change any more."""
-
-    id: str
-    service: str
-    kind: Kind
-    phase: Phase
-    ended: bool
-    version: int
-    origin: str
-    image: str = Field(description="what a deploy asked for")
-    requested: int | None = Field(description="the release that a rollback asked for")
-    from_release: int | None
-    to_release: int | None
-    from_image: str = Field(description="empty until the rollout is planned")
-    to_image: str
-    strategy: str
-    bake: float
-    deadline: float | None = Field(description="seconds; null until the rollout is planned")
-    notes: list[str]
-    gates: list[Gate]
-    steps: list[Step]
-    reason: str
-    failing_task: str
-    evidence: str
-    event_id: str
-    created_at: float
-    started_at: float | None
-    ended_at: float | None
-    deadline_at: float | None
-
-
-class RolloutDetail(Rollout):
-    """A rollout with what its gates have answered."""
-
-    readings: list[Reading]
-
-
-class Release(_Answer):
+class Release(Answer):
     """A numbered record of what a service ran."""
 
     service: str
@@ -113,7 +27,7 @@ class Release(_Answer):
     created_at: float
 
 
-class Misconfigured(_Answer):
+class Misconfigured(Answer):
     """A label with a value that means nothing. ``nearest``: the right one that was perhaps meant."""
 
     label: str
@@ -122,14 +36,37 @@ class Misconfigured(_Answer):
     nearest: str
 
 
-class Replicas(_Answer):
+class Replicas(Answer):
     """How many tasks run, and how many there should be."""
 
     running: int
     wanted: int
 
 
-class Service(_Answer):
+class Lock(Answer):
+    """Why nothing, or not that one digest, is rolled out to a service. ``digest`` empty: nothing at all is."""
+
+    service: str
+    digest: str
+    reason: str
+    who: str
+    at: float
+
+
+class Candidate(Answer):
+    """The service that carries the new release on one node during a staged rollout."""
+
+    id: str
+    name: str
+    node: str
+    rollout: str
+    image: str
+    tag: str
+    digest: str
+    replicas: Replicas
+
+
+class Service(Answer):
     """One service of the swarm. ``release`` is null for one that Nodewise has never moved."""
 
     id: str
@@ -143,10 +80,12 @@ class Service(_Answer):
     replicas: Replicas
     update_state: str
     problems: list[Misconfigured]
+    locks: list[Lock]
+    candidates: list[Candidate]
     rollout: Rollout | None = Field(description="the latest one")
 
 
-class Task(_Answer):
+class Task(Answer):
     """One task of a service, as Swarm reports it."""
 
     id: str
@@ -159,7 +98,7 @@ class Task(_Answer):
     at: str
 
 
-class NodeTasks(_Answer):
+class NodeTasks(Answer):
     """The tasks of a service on one node."""
 
     node: str
@@ -174,7 +113,7 @@ class ServiceDetail(Service):
     nodes: list[NodeTasks]
 
 
-class Event(_Answer):
+class Event(Answer):
     """What a delivery means, and what it led to."""
 
     id: str
@@ -186,7 +125,7 @@ class Event(_Answer):
     outcome: str
 
 
-class Delivery(_Answer):
+class Delivery(Answer):
     """One webhook request as it came in."""
 
     id: str
@@ -205,7 +144,7 @@ class DeliveryDetail(Delivery):
     events: list[Event]
 
 
-class Build(_Answer):
+class Build(Answer):
     """An image made from one commit."""
 
     id: str
@@ -223,7 +162,7 @@ class Build(_Answer):
     ended_at: float | None
 
 
-class Node(_Answer):
+class Node(Answer):
     """One node of the swarm."""
 
     id: str
@@ -236,92 +175,54 @@ class Node(_Answer):
     labels: dict[str, str]
 
 
-class Replayed(_Answer):
+class Replayed(Answer):
     """How many events of a delivery are handled once more."""
 
     delivery: str
     events: int
 
 
-class Services(_Answer):
+class Unlocked(Answer):
+    """How many locks of a service were taken away."""
+
+    service: str
+    locks: int
+
+
+class Services(Answer):
     """All services, by name."""
 
     services: list[Service]
 
 
-class Rollouts(_Answer):
+class Rollouts(Answer):
     """Rollouts, newest first."""
 
     rollouts: list[Rollout]
 
 
-class Releases(_Answer):
+class Releases(Answer):
     """Releases of one service, newest first."""
 
     releases: list[Release]
 
 
-class Deliveries(_Answer):
+class Deliveries(Answer):
     """Deliveries, newest first."""
 
     deliveries: list[Delivery]
 
 
-class Builds(_Answer):
+class Builds(Answer):
     """Builds, newest first."""
 
     builds: list[Build]
 
 
-class Nodes(_Answer):
+class Nodes(Answer):
     """All nodes, by name."""
 
     nodes: list[Node]
-
-
-class _Asked(BaseModel):
-    """A word that means nothing is refused: a misspelt one must not be taken for its absence."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class ServiceName(_Asked):
-    name: str = Field(description="the service's name")
-
-
-class Id(_Asked):
-    id: str
-
-
-class Page(_Asked):
-    limit: int = Field(50, ge=1, le=500)
-
-
-class DeliveriesPage(Page):
-    before: str | None = Field(None, description="only those older than this delivery")
-
-
-class RolloutsPage(Page):
-    service: str | None = Field(None, description="only this service's")
-    active: bool = Field(False, description="only those that have not ended")
-
-
-class LogPage(_Asked):
-    after: int = Field(0, ge=0, description="the Nodewise-Log-Next of the answer before")
-
-
-class Deploy(_Asked):
-    """What to move the service to."""
-
-    image: str = Field("", max_length=512, description="empty: what the service's own tag is in the registry now")
-
-
-class Rollback(_Asked):
-    """Where to take the service back to."""
-
-    to: int | None = Field(
-        None, strict=True, ge=1, description="a release number; null: the good one before the present one"
-    )
 
 
 class FieldError(BaseModel):

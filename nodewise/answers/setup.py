@@ -38,9 +38,10 @@ def check_schema(deps: Deps) -> Check:
 def check_services(deps: Deps) -> Iterator[Check]:
     """What the swarm's services ask of Nodewise: their labels, and the registries that their images are in."""
     try:
-        services = deps.engine.services()
+        everything = deps.engine.services()
     except NodewiseError:
         return
+    services = [s for s in everything if not s.helper]
     labels = {s.name: read_labels(s.labels, deps.settings.label_defaults) for s in services}
     wrong = sorted(name for name, found in labels.items() if found.problems)
     tracked = [s for s in services if labels[s.name].track is not None]
@@ -49,8 +50,17 @@ def check_services(deps: Deps) -> Iterator[Check]:
     else:
         hint = "" if tracked else "set the label nodewise.track on those that should follow their image"
         yield Check("labels", True, f"{len(tracked)} of {_count(len(services), 'service')} follow their image", hint)
+    yield from _check_helpers(deps, [s for s in everything if s.helper])
     for registry, image in sorted(_one_image_each(tracked).items()):
         yield _check_registry(deps, registry, image)
+
+
+def _check_helpers(deps: Deps, helpers: list[ServiceView]) -> Iterator[Check]:
+    """Helper services are shown with their rollout. One whose rollout is over is shown nowhere else."""
+    rollouts = {h.name: deps.store.rollout(h.mark) for h in helpers}
+    left = sorted(name for name, rollout in rollouts.items() if rollout is None or not rollout.phase.going)
+    if left:
+        yield Check("helpers", False, f"left behind: {', '.join(left)}", f"docker service rm {' '.join(left)}")
 
 
 def _one_image_each(services: list[ServiceView]) -> dict[str, ImageName]:

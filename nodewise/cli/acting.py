@@ -1,4 +1,4 @@
-"""The verbs that act: deploy, rollback, replay.
+"""The verbs that ask for something: deploy, rollback, replay. See ``control`` for those about a rollout on its way.
 
 deploy and rollback wait for the end, as ``docker service update`` does, because only then is it known whether
 what was asked for has happened. ``--no-wait`` returns once Nodewise has taken the request in.

@@ -107,11 +107,17 @@ def connect(ctx: typer.Context) -> Nodewise:
 
 
 def local_deps() -> Deps:
-    """Everything real, on this machine's settings. The schema is brought up to date first."""
+    """Everything real, on this machine's settings. The schema is brought up to date first.
+
+    What is logged goes to stderr, and little of it: stdout is the answer.
+    """
+    from nodewise import logs
     from nodewise.bootstrap import build_deps
     from nodewise.config.settings import load_settings
 
-    deps = build_deps(load_settings())
+    settings = load_settings()
+    logs.set_up("warning", settings.log_format)
+    deps = build_deps(settings)
     deps.store.migrate()
     return deps
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 
+from nodewise.cli import asks
 from nodewise.cli.view import gate_words, headline, outcome
+from nodewise.cli.words import CHORE_NAMES, printable
 from nodewise.client import Json
 
 
@@ -18,7 +20,7 @@ def show(out: Console, states: Iterable[Json | None]) -> Json:
         if state is None:
             continue
         for line in changes(last, state):
-            out.print(f"{time.strftime('%H:%M:%S')} {line}", markup=False, soft_wrap=True)
+            out.print(f"{time.strftime('%H:%M:%S')} {printable(line)}", markup=False, soft_wrap=True)
         last = state
     assert last is not None
     out.print(outcome(last, time.time()), soft_wrap=True)
@@ -34,8 +36,37 @@ def changes(before: Json | None, after: Json) -> Iterator[str]:
     if before is None or before["phase"] != after["phase"]:
         reason = f": {after['reason']}" if after["reason"] and not after["ended"] else ""
         yield f"{after['service']} {after['phase']}{reason}"
-    known = {s["node_id"]: s["state"] for s in (before or {"steps": []})["steps"]}
+    yield from _said(before, after)
+    yield from _chores(before, after)
+    yield from _steps(before, after)
+
+
+def _said(before: Json | None, after: Json) -> Iterator[str]:
+    """What holds it, what was answered, and how far the app is."""
+    for words in (asks.held, asks.question, asks.abort, asks.app):
+        said = words(after)
+        if said and (before is None or words(before) != said):
+            yield said
+    if before is not None and before["held"] and not after["held"] and before["phase"] == after["phase"]:
+        yield "not held any more"
+    known = len(before["approvals"]) if before is not None else 0
+    yield from (f"{a['what']} was approved by {a['who']}" for a in after["approvals"][known:])
+
+
+def _chores(before: Json | None, after: Json) -> Iterator[str]:
+    known = {c["name"]: (c["state"], c["attempts"]) for c in before["chores"]} if before is not None else {}
+    for chore in after["chores"]:
+        if known.get(chore["name"]) != (chore["state"], chore["attempts"]):
+            name = CHORE_NAMES.get(chore["name"], chore["name"])
+            detail = "" if chore["detail"] == chore["state"] else chore["detail"]
+            yield f"{name} {chore['state']} {detail}".rstrip()
+
+
+def _steps(before: Json | None, after: Json) -> Iterator[str]:
+    staged = any(s["stage"] for s in after["steps"])
+    known = {s["node_id"]: s["state"] for s in before["steps"]} if before is not None else {}
     for step in after["steps"]:
         if known.get(step["node_id"]) != step["state"]:
             detail = gate_words(step, after) if step["state"] in ("gating", "passed") else step["detail"]
-            yield f"{step['node']} {step['state']} {detail}".rstrip()
+            stage = f" (stage {step['stage'] + 1})" if staged else ""
+            yield f"{step['node']}{stage} {step['state']} {detail}".rstrip()

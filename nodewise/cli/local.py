@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
-from nodewise import intake
-from nodewise.answers import records, services
+from nodewise import control, intake
+from nodewise.answers import previews, records, schemas, services
 from nodewise.answers.following import follow
 from nodewise.answers.rollouts import rollout
 from nodewise.bootstrap import Deps
@@ -65,6 +65,27 @@ class LocalClient:
 
     def replay(self, delivery_id: str) -> Json:
         return {"delivery": delivery_id, "events": intake.replay(self._deps, delivery_id, whoami())}
+
+    def plan(self, service: str, image: str) -> Json:
+        return _json(previews.preview(self._deps, service, image))
+
+    def pause(self, rollout_id: str) -> Json:
+        return _json(rollout(control.pause(self._deps, rollout_id, whoami())))
+
+    def resume(self, rollout_id: str) -> Json:
+        return _json(rollout(control.resume(self._deps, rollout_id, whoami())))
+
+    def abort(self, rollout_id: str) -> Json:
+        return _json(rollout(control.abort(self._deps, rollout_id, whoami())))
+
+    def approve(self, rollout_id: str, digest: str) -> Json:
+        return _json(rollout(control.approve(self._deps, rollout_id, whoami(), digest)))
+
+    def lock(self, service: str, reason: str) -> Json:
+        return _json(schemas.Lock.model_validate(control.lock(self._deps, service, reason, whoami())))
+
+    def unlock(self, service: str) -> Json:
+        return _json(schemas.Unlocked(service=service, locks=control.unlock(self._deps, service, whoami())))
 
 
 def whoami() -> str:

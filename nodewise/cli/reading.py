@@ -1,4 +1,4 @@
-"""The verbs that look: status, history, rollouts, releases, deliveries, builds, nodes."""
+"""The verbs that look: status, history, rollouts, plan, releases, deliveries, builds, nodes."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def status(
     out = tables.console()
     tables.show(out, tables.status_table(found), "the swarm has no services", found)
     _show_problems(out, found)
+    _show_lines(out, "locked, until 'nodewise unlock SERVICE':", tables.lock_lines(found))
     return None
 
 
@@ -45,6 +46,24 @@ def history(ctx: typer.Context, service: ServiceArgument, limit: LimitOption = 2
 def rollouts(ctx: typer.Context, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
     """The rollouts of all services, newest first."""
     _rollouts(connect(ctx).rollouts(None, limit), as_json, "no rollout is on record")
+
+
+@app.command(rich_help_panel=READING)
+@guarded
+def plan(
+    ctx: typer.Context,
+    service: ServiceArgument,
+    image: Annotated[str, typer.Argument(help="Without it: what the service's own tag is in the registry now.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """What a deploy would do now, without doing it. What it would be refused for is an error here too."""
+    found = connect(ctx).plan(service, image)
+    if as_json:
+        return print_json(found)
+    from nodewise.cli import planned, tables
+
+    out = tables.console()
+    return out.print(planned.picture(found, out.options.ascii_only))
 
 
 @app.command(rich_help_panel=READING)
@@ -133,6 +152,8 @@ def _show_service(service: dict[str, Any]) -> None:
     out = tables.console()
     out.print(tables.status_table([service]))
     _show_problems(out, [service])
+    _show_lines(out, "not rolled out to it:", tables.lock_lines([service], digests=True))
+    _show_lines(out, "candidates:", tables.candidate_lines(service["candidates"]))
     out.print()
     tables.show(out, tables.task_table(service["nodes"]), "no task", service["nodes"])
 
@@ -140,10 +161,15 @@ def _show_service(service: dict[str, Any]) -> None:
 def _show_problems(out: Any, services: list[dict[str, Any]]) -> None:
     from nodewise.cli import tables
 
-    lines = tables.problem_lines(services)
+    title = "left alone by events until these labels are mended:"
+    _show_lines(out, title, tables.problem_lines(services))
+
+
+def _show_lines(out: Any, title: str, lines: list[Any]) -> None:
+    """A title and its lines, or nothing."""
     if lines:
         out.print()
-        out.print(tables.cell("left alone by events until these labels are mended:"))
+        out.print(title, markup=False)
     for line in lines:
         out.print(line)
 

@@ -12,7 +12,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nodewise.cli.words import BAD, GOOD, PHASE_STYLES, QUIET, WARN, ago, duration, image_parts, phase_word, printable
+from nodewise.cli import asks
+from nodewise.cli.words import (
+    BAD,
+    GOOD,
+    PHASE_STYLES,
+    QUIET,
+    WARN,
+    ago,
+    duration,
+    image_parts,
+    phase_word,
+    printable,
+    short_digest,
+    short_image,
+)
 from nodewise.client import Json
 
 _PIPE_WIDTH = 240  # columns where there is no terminal: a script's line must not be cut
@@ -55,10 +69,17 @@ def status_table(services: Iterable[Json]) -> Table:
             cell(digest, QUIET),
             cell(service["release"] or "-"),
             cell(f"{replicas['running']}/{replicas['wanted']}", "" if full else WARN),
-            cell("misconfigured", WARN) if service["problems"] else cell(service["track"] or "-"),
+            _tracks(service),
             last_rollout(service["rollout"], now),
         )
     return made
+
+
+def _tracks(service: Json) -> Text:
+    text = cell("misconfigured", WARN) if service["problems"] else cell(service["track"] or "-")
+    if any(not lock["digest"] for lock in service["locks"]):
+        text.append("  locked", WARN)
+    return text
 
 
 def last_rollout(rollout: Json | None, now: float) -> Text:
@@ -68,6 +89,8 @@ def last_rollout(rollout: Json | None, now: float) -> Text:
     text = cell(phase_word(rollout["phase"]), PHASE_STYLES.get(rollout["phase"], ""))
     when = ago(rollout["ended_at"] or rollout["created_at"], now)
     text.append(f"  {when}  {rollout['id']}", QUIET)
+    for line in filter(None, (asks.held(rollout), asks.question(rollout), asks.abort(rollout))):
+        text.append(f"\n{printable(line)}", WARN)
     if rollout["reason"] and rollout["phase"] != "succeeded":
         text.append(f"\n{printable(rollout['reason'])}")
     return text
@@ -84,6 +107,31 @@ def problem_lines(services: Iterable[Json]) -> list[Text]:
             if problem["nearest"]:
                 line.append(printable(f"; did you mean {problem['nearest']!r}?"))
             lines.append(line)
+    return lines
+
+
+def lock_lines(services: Iterable[Json], digests: bool = False) -> list[Text]:
+    """Locked services, by whom and why; *digests*: those of single digests too."""
+    lines = []
+    for service in services:
+        for lock in service["locks"]:
+            if lock["digest"] and not digests:
+                continue
+            what = f" {short_digest(lock['digest'])}" if lock["digest"] else ""
+            line = cell(f"{service['name']}{what}: ", "bold")
+            line.append(printable(f"locked by {lock['who']}, {ago(lock['at'], time.time())}: {lock['reason']}"))
+            lines.append(line)
+    return lines
+
+
+def candidate_lines(candidates: Iterable[Json]) -> list[Text]:
+    """What runs beside the service while a rollout is staged."""
+    lines = []
+    for candidate in candidates:
+        running, wanted = candidate["replicas"]["running"], candidate["replicas"]["wanted"]
+        line = cell(f"{candidate['node']}: ", "bold")
+        line.append(printable(f"{short_image(candidate['image'])}  {running}/{wanted}  {candidate['name']}"))
+        lines.append(line)
     return lines
 
 
@@ -124,7 +172,7 @@ def rollout_table(rollouts: Iterable[Json]) -> Table:
             cell(ago(rollout["created_at"], now), QUIET),
             cell(took(rollout, now), QUIET),
             cell(rollout["origin"], QUIET),
-            cell(rollout["reason"]),
+            cell(asks.held(rollout) or asks.question(rollout) or rollout["reason"]),
         )
     return made
 

@@ -21,8 +21,8 @@ def watch(
     see_through(connect(ctx), rollout, as_json)
 
 
-def see_through(client: Any, rollout_id: str, as_json: bool = False) -> None:
-    """Follow a rollout to its end and show it. Ends with exit code 1 unless it succeeded."""
+def see_through(client: Any, rollout_id: str, as_json: bool = False, wanted: str = "succeeded") -> None:
+    """Follow a rollout to its end and show it. Ends with exit code 1 unless that is the *wanted* one."""
     try:
         last = _follow(client, rollout_id, as_json)
     except KeyboardInterrupt:
@@ -30,7 +30,7 @@ def see_through(client: Any, rollout_id: str, as_json: bool = False) -> None:
         raise typer.Exit(130) from None
     if as_json:
         print_json(client.rollout(rollout_id))
-    if last["phase"] != "succeeded":
+    if last["phase"] != wanted:
         raise typer.Exit(FAILED)
 
 

@@ -13,14 +13,22 @@ WARN = "yellow"
 PHASE_STYLES = {
     "pending": QUIET,
     "queued": QUIET,
+    "waiting": QUIET,
+    "preparing": BUSY,
+    "staging": BUSY,
     "moving": BUSY,
+    "finishing": BUSY,
+    "watching": BUSY,
     "rolling_back": WARN,
     "swarm_rolling_back": WARN,
+    "clearing": QUIET,
     "succeeded": GOOD,
     "rolled_back": BAD,
     "rolled_back_by_swarm": BAD,
     "changed": BAD,
     "superseded": QUIET,
+    "aborted": WARN,
+    "frozen": BAD,
     "failed": BAD,
 }
 STATE_STYLES = {
@@ -32,6 +40,8 @@ STATE_STYLES = {
     "failed": BAD,
     "skipped": QUIET,
 }
+CHORE_STYLES = {"waiting": QUIET, "doing": BUSY, "done": GOOD, "failed": BAD}
+CHORE_NAMES = {"before": "hook.before", "after": "hook.after"}
 SYMBOLS = {
     "waiting": ("·", "."),
     "moving": ("↻", ">"),
@@ -40,6 +50,8 @@ SYMBOLS = {
     "passed": ("✓", "+"),
     "failed": ("✗", "x"),
     "skipped": ("–", "-"),
+    "doing": ("↻", ">"),
+    "done": ("✓", "+"),
 }
 
 
@@ -99,3 +111,8 @@ def short_image(image: str, beside: str = "") -> str:
     repository, tag, digest = image_parts(image)
     name = tag if tag and (not beside or image_parts(beside)[0] == repository) else f"{repository}:{tag}".rstrip(":")
     return f"{name} ({digest})" if digest else name
+
+
+def count(number: int, noun: str) -> str:
+    """``1 task``, ``3 tasks``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -17,7 +17,6 @@ from nodewise.domain.steps import GatePlan
 
 PORT = "port"  # of the service, or of its candidates: known when the plan is made
 _BRACES = re.compile(r"\{(\w+)\}")
-_LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")
 
 
 def web_url(text: str) -> str:
@@ -30,11 +29,6 @@ def web_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError(text)
     return text
-
-
-def without_login(text: str) -> str:
-    """*text* as it may be told: the URL in it without the login."""
-    return _LOGIN.sub("", text)
 
 
 def server_url(text: str) -> str:

@@ -24,13 +24,13 @@ from nodewise.config.gate_labels import (
     server_url,
     share,
     web_url,
-    without_login,
 )
 from nodewise.config.windows import Windows
 from nodewise.domain.errors import UserError
 from nodewise.domain.model import Approval, OnFailure
 from nodewise.domain.steps import GatePlan
 from nodewise.domain.swarm import ROLLOUT_LABEL
+from nodewise.domain.urls import without_login
 from nodewise.policy import Policy
 
 PREFIX = "nodewise."
@@ -257,14 +257,16 @@ def read_labels(labels: Mapping[str, str], defaults: Mapping[str, str]) -> Servi
     )
 
 
-def _contradictions(values: Mapping[str, Any]) -> list[Problem]:
-    """Labels that are right by themselves and mean nothing together."""
+def _contradictions(values: dict[str, Any]) -> list[Problem]:
+    """Labels that are right by themselves and mean nothing together. What they stand for in *values* is undone."""
     found = []
+    if values["strategy"] == "cells" and not values["app"]:
+        found.append(Problem(f"{PREFIX}strategy", "cells", f"cells for a service with {PREFIX}app"))
+        values["strategy"] = _default_values()["strategy"]
     if values["on_failure"] == OnFailure.PAUSE and values["strategy"] == "rolling":
         allowed = "rollback or freeze with the strategy rolling: Swarm's own update cannot be held half-way"
         found.append(Problem(f"{PREFIX}on_failure", "pause", allowed))
-    if values["strategy"] == "cells" and not values["app"]:
-        found.append(Problem(f"{PREFIX}strategy", "cells", f"cells for a service with {PREFIX}app"))
+        values["on_failure"] = _default_values()["on_failure"]
     return found
 
 

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from nodewise.config.gate_labels import without_login
 from nodewise.domain.placeholders import fill
 from nodewise.domain.steps import GatePlan, Place, Reading, Verdict
 from nodewise.domain.swarm import TaskView
+from nodewise.domain.urls import without_login
 from nodewise.gates._asking import Finding, ask_tasks
 from nodewise.gates._web import Answer, NoAnswer, get
 

@@ -1,4 +1,4 @@
-"""The GET routes: thin, because ``nodewise.answers`` has the answers."""
+"""The routes that look: thin, because ``nodewise.answers`` has the answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 
-from nodewise.answers import records, schemas, services
+from nodewise.answers import asked, previews, records, rollout_schemas, schemas, services
 from nodewise.bootstrap import Deps
 from nodewise.web.shapes import answer, documented
 from nodewise.web.stream import Streams
@@ -17,7 +17,7 @@ _EVENTS: dict[str, Any] = {"content": {"text/event-stream": {"schema": {"type": 
 
 
 def add_services(api: APIBlueprint, deps: Deps) -> None:
-    """Services, releases, nodes."""
+    """Services, their releases and plans, nodes."""
 
     @api.get("/services", summary="Every service of the swarm", responses=documented(200, schemas.Services, 503))
     def list_services() -> Response:
@@ -28,12 +28,20 @@ def add_services(api: APIBlueprint, deps: Deps) -> None:
         summary="One service, with its tasks by node",
         responses=documented(200, schemas.ServiceDetail, 404, 503),
     )
-    def get_service(path: schemas.ServiceName) -> Response:
+    def get_service(path: asked.ServiceName) -> Response:
         return answer(services.service(deps, path.name))
 
     @api.get("/services/<name>/releases", summary="What a service has run", responses=documented(200, schemas.Releases))
-    def list_releases(path: schemas.ServiceName, query: schemas.Page) -> Response:
+    def list_releases(path: asked.ServiceName, query: asked.Page) -> Response:
         return answer(records.releases(deps, path.name, query.limit))
+
+    @api.post(
+        "/services/<name>/plan",
+        summary="What a deploy of an image would do now; does nothing of it",
+        responses=documented(200, previews.Planned, 400, 404, 503),
+    )
+    def plan(path: asked.ServiceName, body: asked.Deploy) -> Response:
+        return answer(previews.preview(deps, path.name, body.image))
 
     @api.get("/nodes", summary="Every node of the swarm", responses=documented(200, schemas.Nodes, 503))
     def list_nodes() -> Response:
@@ -45,15 +53,15 @@ def add_rollouts(api: APIBlueprint, deps: Deps) -> None:
     streams = Streams(deps)
 
     @api.get("/rollouts", summary="Rollouts, newest first", responses=documented(200, schemas.Rollouts))
-    def list_rollouts(query: schemas.RolloutsPage) -> Response:
+    def list_rollouts(query: asked.RolloutsPage) -> Response:
         return answer(records.rollouts(deps, query.service, query.limit, query.active))
 
     @api.get(
         "/rollouts/<id>",
         summary="One rollout: steps, gates, readings, reason, evidence",
-        responses=documented(200, schemas.RolloutDetail, 404),
+        responses=documented(200, rollout_schemas.RolloutDetail, 404),
     )
-    def get_rollout(path: schemas.Id) -> Response:
+    def get_rollout(path: asked.Id) -> Response:
         return answer(records.one_rollout(deps, path.id))
 
     @api.get(
@@ -61,7 +69,7 @@ def add_rollouts(api: APIBlueprint, deps: Deps) -> None:
         summary="The rollout at every change, as server-sent events, until it has ended",
         responses=documented(200, _EVENTS, 404, 503),
     )
-    def stream_rollout(path: schemas.Id) -> Response:
+    def stream_rollout(path: asked.Id) -> Response:
         return streams.open(path.id)
 
 
@@ -69,7 +77,7 @@ def add_records(api: APIBlueprint, deps: Deps) -> None:
     """Deliveries and builds."""
 
     @api.get("/deliveries", summary="Deliveries, newest first", responses=documented(200, schemas.Deliveries))
-    def list_deliveries(query: schemas.DeliveriesPage) -> Response:
+    def list_deliveries(query: asked.DeliveriesPage) -> Response:
         return answer(records.deliveries(deps, query.limit, query.before))
 
     @api.get(
@@ -77,15 +85,15 @@ def add_records(api: APIBlueprint, deps: Deps) -> None:
         summary="One delivery, and what its events led to",
         responses=documented(200, schemas.DeliveryDetail, 404),
     )
-    def get_delivery(path: schemas.Id) -> Response:
+    def get_delivery(path: asked.Id) -> Response:
         return answer(records.one_delivery(deps, path.id))
 
     @api.get("/builds", summary="Builds, newest first", responses=documented(200, schemas.Builds))
-    def list_builds(query: schemas.Page) -> Response:
+    def list_builds(query: asked.Page) -> Response:
         return answer(records.builds(deps, query.limit))
 
     @api.get("/builds/<id>", summary="One build", responses=documented(200, schemas.Build, 404))
-    def get_build(path: schemas.Id) -> Response:
+    def get_build(path: asked.Id) -> Response:
         return answer(records.one_build(deps, path.id))
 
     @api.get(
@@ -93,7 +101,7 @@ def add_records(api: APIBlueprint, deps: Deps) -> None:
         summary="What a build printed; the header Nodewise-Log-Next says where to go on",
         responses=documented(200, _TEXT, 404),
     )
-    def get_build_log(path: schemas.Id, query: schemas.LogPage) -> Response:
+    def get_build_log(path: asked.Id, query: asked.LogPage) -> Response:
         text, last = records.build_log(deps, path.id, query.after)
         headers = {"Nodewise-Log-Next": str(last)}
         return Response(text, headers=headers, content_type="text/plain; charset=utf-8")

@@ -34,7 +34,7 @@ def read_body() -> None:
     Otherwise a body that is no JSON, or sent as a form, would count as none at all, and a rollback to a
     certain release would become one to the release before.
     """
-    if request.method != "POST":
+    if request.method not in ("POST", "PUT"):
         return
     request.max_content_length = _LARGEST
     if not request.get_data():

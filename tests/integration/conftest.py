@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.integration.standing_swarm import OnSwarm, standing
 from tests.integration.swarm_parts import RealSwarm
 from tests.lab.lab import Lab
 from tests.lab.registry import Registry
@@ -17,3 +19,9 @@ def swarm(lab: Lab, registry: Registry, pinned_images: tuple[str, str]) -> Itera
     yield parts
     lab.await_whole()
     parts.clear()
+
+
+@pytest.fixture
+def on_swarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnSwarm]:
+    with standing(tmp_path, monkeypatch) as make:
+        yield make

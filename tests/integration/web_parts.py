@@ -23,6 +23,7 @@ from nodewise.domain.release import Release, ReleaseState
 from nodewise.domain.rollout import Kind, Phase, Plan, Rollout
 from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
 from nodewise.domain.steps import Verdict as GateVerdict
+from nodewise.ports import Engine
 from nodewise.web.api import create_api_app
 from tests.product import free_port
 from tests.unit.swarm_values import NEW, OLD, spec
@@ -91,10 +92,12 @@ class Api:
 
 
 @contextmanager
-def open_api(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Api]:
+def open_api(folder: Path, patch: pytest.MonkeyPatch, engine: Engine | None = None) -> Iterator[Api]:
+    """*engine*: a swarm to ask; without one it is away."""
     port = free_port()
     settings_in(folder, patch, port)
     deps = open_deps()
+    deps = deps if engine is None else replace(deps, engine=engine)
     with serving(create_api_app(deps), port) as url:
         yield Api(deps, url)
     deps.store.close()

@@ -47,6 +47,7 @@ def test_the_end_tells_the_reason_and_the_evidence() -> None:
         phase=Phase.ROLLED_BACK,
         reason="node node2: gate http failed: 503",
         evidence="error: boom\nlast line",
+        written_at=1.0,
         ended_at=9.0,
     )
     text = drawn(ended, 500.0)

@@ -129,5 +129,15 @@ def test_a_wrong_label_is_a_problem_with_name_value_and_the_nearest_right_one(la
     assert problem.allowed
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [{"strategy": "cells"}, {"on_failure": "pause"}, {"strategy": "cells", "on_failure": "pause"}],
+)
+def test_labels_that_contradict_each_other_are_at_their_defaults(labels):
+    found = read_labels({f"nodewise.{k}": v for k, v in labels.items()}, {})
+    assert [p.label for p in found.problems] == [f"nodewise.{name}" for name in labels]
+    assert (found.strategy, found.on_failure) == ("rolling", "rollback")
+
+
 def test_every_label_has_a_meaning_and_says_what_is_allowed():
     assert all(label.meaning and label.allowed for label in LABELS.values())
