@@ -149,8 +149,8 @@ def _rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
         return Finding(Cause.FOREIGN_HAND, foreign(service))
     if late(rollout, now):
         return Finding(Cause.EXPIRED, f"{rollout.reason}; and the rollback did not finish in {plan.deadline:g} s")
-    if ours:
-        return Finding(Cause.NOT_WRITTEN)
+    if ours or (service.mark != rollout.back_mark and service.update_state == "rollback_paused"):
+        return Finding(Cause.NOT_WRITTEN)  # Swarm's own rollback does not go on by itself: the snapshot is written
     if service.mark != rollout.back_mark and service.update_state.startswith("rollback"):
         return Finding(Cause.SWARM_TURNED_ROUND, *why_swarm(service, seen))
     if not all_up_to_date(service, seen):
