@@ -163,7 +163,7 @@ def _set_out(deps: Deps, rollout: Rollout, ground: Ground, name: ImageName, reso
     jobs = (Job(Verb.ADVANCE, rollout.id),)
     new = (*snapshot.new, *((made.target,) if made.new else ()))
     try:
-        deps.store.save_rollouts([planned], now, releases=new, jobs=jobs)
+        deps.store.save_rollouts([planned], now, releases=new, release_states=snapshot.proven, jobs=jobs)
     except Conflict:
         return Outcome(again_at=now)  # another rollout took the service between our look and our save
     return Outcome(jobs)
