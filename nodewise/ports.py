@@ -41,7 +41,10 @@ class Engine(Protocol):
         """All tasks of these services, history included, in one call each for tasks and for up-to-dateness."""
 
     def live_tasks(self, service_ids: Sequence[str]) -> list[TaskView]:
-        """Only the tasks that the swarm wants to run, in one call: for a poll. ``up_to_date`` is not asked for."""
+        """Only the tasks that the swarm wants to run, those of jobs included, in one call: for a poll.
+
+        ``up_to_date`` is not asked for.
+        """
 
     def nodes(self) -> list[NodeView]:
         """Every node of the swarm."""

@@ -9,10 +9,11 @@ import structlog
 
 from nodewise.apply import apply
 from nodewise.bootstrap import Deps
+from nodewise.domain.effects import Effect, WriteSpec
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.locks import Lock
 from nodewise.domain.release import ReleaseState, digest_of
-from nodewise.domain.rollout import Cause, Decision, Kind, Phase, Rollout, Seen, decide, move
+from nodewise.domain.rollout import POLL, Cause, Decision, Kind, Phase, Rollout, Seen, decide, move
 from nodewise.domain.steps import Reading, Verdict
 from tasks.observe import observe
 from tasks.outcome import DONE, Outcome
@@ -38,7 +39,14 @@ def step(deps: Deps, rollout: Rollout, seen: Seen) -> Outcome:
     if any(written) and saved.written_at is None:
         # Noted at once: should Swarm turn the update round before the next look, it is known to be ours.
         deps.store.save_rollouts([replace(saved, written_at=deps.clock.now())], deps.clock.now(), before=saved)
+    if missed(decision.effects, written):
+        return Outcome(jobs, deps.clock.now() + POLL)
     return Outcome(jobs, decision.wake_at)
+
+
+def missed(effects: Sequence[Effect], written: Sequence[bool]) -> bool:
+    """Whether a write was due and came too late: it is tried again soon, whoever watches meanwhile."""
+    return any(isinstance(e, WriteSpec) and not done for e, done in zip(effects, written, strict=True))
 
 
 def save(deps: Deps, before: Rollout, decision: Decision, seen: Seen) -> tuple[Rollout, tuple[Job, ...]]:

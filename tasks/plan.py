@@ -166,7 +166,8 @@ def _set_out(deps: Deps, rollout: Rollout, ground: Ground, name: ImageName, reso
     jobs = (Job(Verb.ADVANCE, rollout.id),)
     new = (*snapshot.new, *((made.target,) if made.new else ()))
     try:
-        (planned,) = deps.store.save_rollouts([planned], now, releases=new, jobs=jobs)
+        states = snapshot.proven
+        (planned,) = deps.store.save_rollouts([planned], now, releases=new, release_states=states, jobs=jobs)
     except Conflict:
         return Outcome(again_at=now)  # another rollout took the service between our look and our save
     # What was seen for the plan is the first look as well; the job that looks again stands in the outbox.

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 from nodewise.bootstrap import Deps
 from nodewise.config.labels import ServiceLabels, read_labels
+from nodewise.domain import drift
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.release import Release, ReleaseState, digest_of, fingerprint, unmarked
-from nodewise.domain.rollout import Cause, Phase, Plan, Rollout, move
+from nodewise.domain.rollout import Cause, Phase, Plan, Rollout, Seen, move
 from nodewise.domain.steps import Step
 from nodewise.domain.swarm import NodeView, ServiceView, Spec, TaskView, image_of
 from tasks.advance import free_queued
@@ -39,12 +40,13 @@ class Snapshot:
     """The running spec as a release; ``new`` holds it when it was not on record yet.
 
     ``base``: what a failure goes back to. That is another release than the running one where this was left
-    half-way by a rollout that made way: it has never been proven.
+    half-way by a rollout that made way: it has never been proven. ``proven``: the states that this look has shown.
     """
 
     release: Release
     new: tuple[Release, ...]
     base: Release
+    proven: tuple[tuple[str, int, ReleaseState], ...] = ()
 
 
 def survey(deps: Deps, service_name: str) -> Ground | None:
@@ -77,7 +79,10 @@ def snapshot(deps: Deps, ground: Ground) -> Snapshot:
     spec = user_spec(deps, ground.service.spec, ground.service.mark)
     known = deps.store.release_by_fingerprint(ground.service.name, fingerprint(spec))
     if known is not None:
-        return Snapshot(known, (), _proven(deps, ground, known))
+        seen = Seen(ground.service, ground.tasks)
+        runs = drift.unproven(known) and drift.runs_as_asked(ground.service, seen)
+        proven = ((known.service, known.number, ReleaseState.GOOD),) if runs else ()
+        return Snapshot(known, (), _proven(deps, ground, known), proven)
     found = Release(
         service=ground.service.name,
         number=deps.store.next_release_number(ground.service.name),

@@ -59,6 +59,7 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
         [*replaced, planned],
         now,
         releases=snapshot.new,
+        release_states=snapshot.proven,
         jobs=(*jobs, *_wake(replaced), *_wake([planned])),
         locked=_locks(rollout, snapshot.release, target, now),
     )

@@ -141,10 +141,13 @@ class SwarmEngine:
         return [task_view(raw, raw["ID"] in fresh) for raw in tasks]
 
     def live_tasks(self, service_ids: Sequence[str]) -> list[TaskView]:
-        """The tasks that the swarm wants to run, history excluded, in one call. ``up_to_date`` is not asked for."""
+        """The tasks that the swarm wants to run, history excluded, in one call. ``up_to_date`` is not asked for.
+
+        Those of a job are wanted as "complete", from their beginning on, and keep that once they are.
+        """
         if not service_ids:
             return []
-        wanted = {"service": list(service_ids), "desired-state": ["running", "ready"]}
+        wanted = {"service": list(service_ids), "desired-state": ["running", "ready", "complete"]}
         return [task_view(raw, False) for raw in self._read(lambda c: get_json(c, "/tasks", filters=wanted))]
 
     def nodes(self) -> list[NodeView]:

@@ -14,6 +14,7 @@ class Verb(StrEnum):
     PLAN = "plan"  # subject: an event or a rollout
     ADVANCE = "advance"  # subject: a rollout
     ROLLBACK = "rollback"  # subject: a rollout
+    WATCH = "watch"  # subject: a service's id; none: all of them
     SWEEP = "sweep"  # no subject
 
 
@@ -24,6 +25,7 @@ QUEUES: dict[Verb, str] = {
     Verb.PLAN: "jobs",
     Verb.ADVANCE: "jobs",
     Verb.ROLLBACK: "rollbacks",
+    Verb.WATCH: "jobs",
     Verb.SWEEP: "jobs",
 }
 

@@ -60,11 +60,13 @@ class AccessQueries:
         with self._db.write() as c:
             insert_audit(c, rows)
 
-    def audit(self, limit: int = 100, subject: str | None = None) -> list[Audit]:
-        """Newest first."""
+    def audit(self, limit: int = 100, subject: str | None = None, what: str | None = None) -> list[Audit]:
+        """Newest first; on one subject, or of one kind, where given."""
         query = select(audit).order_by(audit.c.seq.desc()).limit(limit)
         if subject is not None:
             query = query.where(audit.c.subject == subject)
+        if what is not None:
+            query = query.where(audit.c.what == what)
         with self._db.read() as c:
             return [Audit(r.at, r.who, r.what, r.subject, r.detail) for r in c.execute(query)]
 

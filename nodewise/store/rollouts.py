@@ -15,6 +15,7 @@ from nodewise.domain.locks import Lock
 from nodewise.domain.release import Release, ReleaseState
 from nodewise.domain.rollout import ACTIVE, TERMINAL, Kind, Phase, Rollout
 from nodewise.domain.steps import Reading
+from nodewise.domain.watching import Going
 from nodewise.store import access
 from nodewise.store import outbox as box
 from nodewise.store.codec import (
@@ -34,6 +35,7 @@ from nodewise.store.schema import readings, releases, rollouts, steps
 
 _TERMINAL = [p.value for p in TERMINAL]
 _ACTIVE = [p.value for p in ACTIVE]
+_GOING = [p.value for p in Phase if p.going]
 
 
 class RolloutQueries:
@@ -137,6 +139,17 @@ class RolloutQueries:
         query = select(rollouts).where(rollouts.c.service == service, rollouts.c.phase.in_(_ACTIVE))
         return next(iter(self._rollouts(query)), None)
 
+    def going_rollouts(self) -> list[Going]:
+        """Those that look at the swarm again and again. Light: no plan is read, no step."""
+        query = select(rollouts.c.id, rollouts.c.service_id, rollouts.c.helpers).where(rollouts.c.phase.in_(_GOING))
+        with self._db.read() as c:
+            return [Going(r.id, r.service_id, bool(r.helpers)) for r in c.execute(query.order_by(rollouts.c.id))]
+
+    def last_written(self, service: str) -> Rollout | None:
+        """The rollout that was the last to write the service in the swarm."""
+        query = select(rollouts).where(rollouts.c.service == service, rollouts.c.written_at.is_not(None))
+        return next(iter(self._rollouts(query.order_by(rollouts.c.written_at.desc()).limit(1))), None)
+
     def queued_rollouts(self, service: str) -> list[Rollout]:
         """What waits for the service, oldest first."""
         query = select(rollouts).where(rollouts.c.service == service, rollouts.c.phase == Phase.QUEUED.value)
@@ -222,6 +235,11 @@ class RolloutQueries:
         if number is not None:
             query = query.where(releases.c.number < number)
         return next(iter(self._releases(query.order_by(releases.c.number.desc()).limit(1))), None)
+
+    def services_on_record(self) -> set[str]:
+        """The names of all services of which there is a release."""
+        with self._db.read() as c:
+            return {r.service for r in c.execute(select(releases.c.service).distinct())}
 
     def next_release_number(self, service: str) -> int:
         with self._db.read() as c:

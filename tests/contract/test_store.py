@@ -24,6 +24,7 @@ from nodewise.domain.release import Release, ReleaseState
 from nodewise.domain.rollout import Kind, Phase, Rollout
 from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
 from nodewise.domain.steps import Verdict as GateVerdict
+from nodewise.domain.watching import Going
 from nodewise.store import Store
 from nodewise.store.database import Database
 from nodewise.store.schema import metadata
@@ -236,6 +237,53 @@ def test_a_service_is_handed_over_in_one_transaction(store: Store):
     assert store.active_rollout("web").id == "r-1"
     store.save_rollouts([replace(held, phase=Phase.SUPERSEDED, ended_at=NOW), taker], NOW)
     assert store.active_rollout("web").id == "r-2"
+
+
+def test_the_rollouts_that_go_on_are_told_without_their_plans(store: Store):
+    for number, phase in enumerate(Phase):
+        store.add_rollout(rollout(f"r-{number:02}", f"web{number}", service_id=f"s{number}"), NOW, "test")
+        held = replace(store.rollout(f"r-{number:02}"), phase=phase, plan=plan(), helpers=phase is Phase.STAGING)
+        store.save_rollouts([held], NOW)
+    wanted = [
+        Going(f"r-{n:02}", f"s{n}", phase is Phase.STAGING)
+        for n, phase in enumerate(Phase)
+        if phase.active or phase is Phase.CLEARING
+    ]
+    assert store.going_rollouts() == wanted
+
+
+def test_the_last_to_write_a_service_is_not_the_last_that_was_asked_for(store: Store):
+    assert store.last_written("web") is None
+    written = {"r-1": NOW + 9, "r-2": NOW + 5, "r-3": None}
+    for id_, at in written.items():
+        store.add_rollout(rollout(id_, phase=Phase.PENDING), NOW, "test")
+        ended = replace(store.rollout(id_), phase=Phase.SUCCEEDED, written_at=at, plan=plan())
+        store.save_rollouts([ended], NOW)
+    store.add_rollout(rollout("r-4", "other", written_at=NOW + 99), NOW, "test")
+    assert store.last_written("web") == store.rollout("r-1")
+
+
+def test_a_release_may_be_kept_without_a_rollout_and_of_two_with_one_number_one_is(store: Store):
+    def keep(n: int) -> Any:
+        note = Audit(NOW, "someone else", "drift", "web", f"writer {n}")
+        return store.save_rollouts((), NOW, releases=[release(1, created_at=NOW + n)], audit=[note])
+
+    results = at_once(4, keep)
+    assert sorted(type(r).__name__ for r in results) == ["LostRace"] * 3 + ["tuple"]
+    assert [r.number for r in store.releases("web")] == [1]
+    assert len(store.audit()) == 1, "the losers' audit went with their release"
+    assert store.services_on_record() == {"web"}
+
+
+def test_the_audit_is_asked_for_one_subject_or_one_kind(store: Store):
+    rows = [
+        Audit(NOW + n, "a", what, on) for n, (what, on) in enumerate([("drift", "x"), ("lock", "x"), ("drift", "y")])
+    ]
+    store.add_audit(*rows)
+    assert store.audit() == rows[::-1]
+    assert store.audit(subject="x") == [rows[1], rows[0]]
+    assert store.audit(what="drift") == [rows[2], rows[0]]
+    assert store.audit(1, "x", "drift") == [rows[0]]
 
 
 def test_a_change_that_loses_leaves_nothing_behind(store: Store):

@@ -210,3 +210,26 @@ def test_events_outlast_the_engines_timeout(swarm: RealSwarm) -> None:
         quiet.wait(1.2)
         service = swarm.create("adapter-later")
         assert any(_id(e) == service.id for e in events)
+
+
+def test_a_poll_shows_the_tasks_that_are_wanted_those_of_a_job_too_and_no_history(swarm: RealSwarm) -> None:
+    service = swarm.started(swarm.create("adapter-live"))
+    job = swarm.create(
+        "adapter-job", ["true"], Mode={"ReplicatedJob": {"TotalCompletions": 1}}, UpdateConfig=None, RollbackConfig=None
+    )
+    swarm.made.remove(job.id)  # an engine of 20.10 keeps the tasks of a job for ever: their end is not waited for
+    try:
+        swarm.write(service.id, swarm.to(swarm.v2))
+        swarm.started(service)
+        until(lambda: [t.state for t in swarm.tasks(job.id)] == ["complete"])
+        live = swarm.engine.live_tasks([service.id, job.id])
+    finally:
+        swarm.engine.remove_service(job.id)
+    assert sorted((t.service_id == job.id, t.desired, t.state) for t in live) == [
+        (False, "running", "running"),
+        (False, "running", "running"),
+        (True, "complete", "complete"),
+    ]
+    assert {t.image for t in live if t.service_id == service.id} == {swarm.v2}
+    assert len(swarm.tasks(service.id)) == 4, "two of them are history"
+    assert swarm.engine.live_tasks([]) == []
