@@ -64,20 +64,16 @@ class Cluster:
         self.index = 10
         self.node_changes = 0
         self.history = 5  # tasks kept per slot: the swarm's default
-        self._numbers = 0
+        self._made = 0
 
     def new_id(self) -> str:
         return f"{self.rng.getrandbits(100):025x}"
-
-    def next_number(self) -> int:
-        self._numbers += 1
-        return self._numbers
 
     # -- services ------------------------------------------------------------------------------------
 
     def add_service(self, revision: Revision) -> Service:
         self.index += 1
-        service = Service(self.new_id(), revision, self.index, self.next_number())
+        service = Service(self.new_id(), revision, self.index)
         if revision.job:
             service.iteration = 0
         self.services[service.id] = self.names[service.name] = service
@@ -117,8 +113,9 @@ class Cluster:
     # -- tasks ---------------------------------------------------------------------------------------
 
     def add_task(self, service: Service, revision: Revision, slot: int, node: Node | None, desired: TaskState) -> Task:
-        now, number = self.timeline.now, self.next_number()
-        task = Task(self.new_id(), number, service, slot, node, revision, now, desired=desired, at=now)
+        now = self.timeline.now
+        self._made += 1
+        task = Task(self.new_id(), self._made, service, slot, node, revision, now, desired=desired, at=now)
         task.preassigned = node is not None
         task.iteration = service.iteration
         self.tasks[task.id] = task
@@ -140,7 +137,6 @@ class Cluster:
         if state >= TaskState.RUNNING and task.on_up:
             self._fire(task.on_up)
         if state > TaskState.RUNNING:
-            task.ended = self.timeline.now
             if task.on_end:
                 self._fire(task.on_end)
             for told in self.ears.ended:

@@ -20,7 +20,8 @@ class Hands(Parts):
 
     def push(self, image: str, app: App = App()) -> str:  # noqa: B008 - frozen
         """``docker push``: *image* is *app* from now on. Its digest."""
-        return self.registry.push(image, app)
+        with self._asked(as_manager=False):
+            return self.registry.push(image, app)
 
     def native_rollback(self, name: str) -> ServiceView:
         """``docker service update --rollback``."""
@@ -46,9 +47,8 @@ class Hands(Parts):
             return service_view(service)
 
     def leader_changed(self) -> None:
-        """Another manager leads: updaters begin again, streams end, and nobody is told why."""
+        """Another manager leads: what the old one had only in memory is lost, and updaters begin again."""
         with self._asked():
-            self._cluster.streams.close_all()
             self._orchestrator.new_leader()
             self._jobs.new_leader()
 

@@ -33,7 +33,7 @@ class Membership:
         n = self._joined
         address = f"10.100.{n // 250}.{n % 250 + 1}"
         view = NodeView(self._cluster.new_id(), name, "ready", "active", address, role, dict(labels), version)
-        node = Node(view, n, int(cpus * 1e9), memory)
+        node = Node(view, int(cpus * 1e9), memory)
         self._cluster.nodes[view.id] = node
         self._told(node, "create", {})
         return view

@@ -168,7 +168,7 @@ class Orchestrator:
         Heard of after, that write starts another run for whatever the first one has left as it was, silently
         and with the update's settings. On 20.10 both happen (a rollback that failed, see the contract suite).
         """
-        if self._cluster.rng.random() < 0.5:
+        if not updater.completed or self._cluster.rng.random() < 0.5:
             self._strike(service, updater)
         else:
             self._cluster.timeline.after(2 * self._cluster.pace.react, self._strike, service, updater)

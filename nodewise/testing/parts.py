@@ -42,7 +42,7 @@ class Parts:
         pace: Pace = Pace(),  # noqa: B008 - frozen
         engine_version: str = "20.10.24",
     ) -> None:
-        self.cut_off = False
+        self._cut_off = False
         self.registry = Registry()
         self._clock = clock
         self.registry_auth = registry_auth
@@ -64,8 +64,19 @@ class Parts:
         for n, name in enumerate(names):
             self._members.join(name, "manager" if n < managers else "worker", {}, self._version, CPUS, MEMORY)
 
+    @property
+    def cut_off(self) -> bool:
+        """No manager answers: RetryLater from every call, and streams end. The swarm itself goes on."""
+        return self._cut_off
+
+    @cut_off.setter
+    def cut_off(self, cut_off: bool) -> None:
+        self._cut_off = cut_off
+        if cut_off:
+            self._cluster.streams.close_all()
+
     def _asked(self, as_manager: bool = True) -> _Call:
-        if as_manager and self.cut_off:
+        if as_manager and self._cut_off:
             raise RetryLater("no swarm manager answers: connection refused")
         return _Call(self._lock, self._catch_up)
 

@@ -48,7 +48,6 @@ class Node:
     """
 
     view: NodeView
-    number: int
     cpus: int
     memory: int
     reachable: bool = True
@@ -97,7 +96,6 @@ class Task:
     counted: bool = False  # among its node's active tasks
     app: App | None = None
     started: float | None = None
-    ended: float | None = None
     timer: Timer | None = None
     log: tuple[str, ...] = ()
     address: str = ""
@@ -139,7 +137,6 @@ class Service:
     id: str
     revision: Revision
     version: int
-    number: int
     previous: Revision | None = None
     status: Status | None = None
     iteration: int | None = None

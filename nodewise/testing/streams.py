@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -51,7 +50,7 @@ class Streams:
         return stream
 
     def close_all(self) -> None:
-        """As when the manager goes away: every connection ends."""
+        """The manager goes away: every connection ends."""
         for stream in list(self._open):
             stream.close()
         self._open = WeakSet()
@@ -67,5 +66,5 @@ class Streams:
             "time": int(now),
             "timeNano": int(now * 1e9),
         }
-        for stream in itertools.chain(self._open):
+        for stream in list(self._open):
             stream.take(event)

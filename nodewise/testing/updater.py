@@ -41,7 +41,7 @@ Slot = list[Was]
 
 
 class Updater:
-    """One run. ``over`` once it has ended or was called off."""
+    """One run. ``over`` once it has ended or was called off; ``completed`` where it has said so in the status."""
 
     def __init__(
         self, cluster: Cluster, starts: Starts, service: Service, is_dirty: IsDirty, ended: Callable[[], None]
@@ -66,6 +66,7 @@ class Updater:
         self._monitoring = False
         self._timers: list[Timer] = []
         self.over = False
+        self.completed = False  # by a write of its own
 
     # -- the run -------------------------------------------------------------------------------------
 
@@ -275,6 +276,7 @@ class Updater:
         status = self._service.status
         if status is None or self._service.gone:
             return
+        self.completed = True
         if status.state == ROLLBACK_STARTED:
             self._cluster.set_status(self._service, ROLLBACK_COMPLETED, "rollback completed")
         else:

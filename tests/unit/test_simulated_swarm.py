@@ -134,8 +134,11 @@ def test_events_are_told_to_every_stream_from_its_opening_on(scene: Scene) -> No
     assert list(early) == []
     scene.swarm.remove_service(service)
     assert next(early)["Action"] == "remove"
-    scene.swarm.leader_changed()
+    scene.swarm.cut_off = True
     assert list(late) == []
+    scene.swarm.cut_off = False
+    scene.started()
+    assert list(early) == []
 
 
 def test_threads_may_ask_at_the_same_time(scene: Scene) -> None:

@@ -5,6 +5,7 @@ What can be shown on both is in tests/contract.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -103,6 +104,42 @@ def test_parallelism_0_is_all_at_once(scene: Scene) -> None:
     scene.write(service, scene.pinned("2"))
     scene.clock.advance(0.2)
     assert [t.up_to_date for t in scene.wanted(service)] == [True] * 3
+
+
+def test_with_stop_first_a_pull_lengthens_the_outage_and_with_start_first_it_does_not(scene: Scene) -> None:
+    one = {"Replicated": {"Replicas": 1}}
+    stop_first = scene.started(Mode=one)
+    start_first = scene.started(name="other", Mode=one, UpdateConfig={**CONFIG, "Order": "start-first"})
+    slow = scene.pinned("2", pull=20.0)
+    for service in (stop_first, start_first):
+        scene.write(service, slow)
+    missing = Counter({stop_first: 0, start_first: 0})
+    for _ in range(600):
+        scene.clock.advance(0.05)
+        missing.update(s for s in missing if not any(t.running for t in scene.wanted(s)))
+    assert (scene.state(stop_first), scene.state(start_first)) == ("completed", "completed")
+    assert missing[stop_first] * 0.05 > 18
+    assert missing[start_first] == 0
+
+
+def test_start_first_with_one_task_a_node_waits_for_ever(scene: Scene) -> None:
+    limited = {"Placement": {"MaxReplicas": 1}}
+    service = scene.started(
+        task=limited, Mode={"Replicated": {"Replicas": 5}}, UpdateConfig={**CONFIG, "Order": "start-first"}
+    )
+    scene.write(service, scene.pinned("2"))
+    scene.clock.advance(3600)
+    assert (scene.state(service), scene.new_ones(service)) == ("updating", 0)
+
+
+def test_a_service_whose_old_task_does_not_stop_gets_its_new_one_after_a_minute(scene: Scene) -> None:
+    image = scene.pinned("1", stop=1e9)
+    grace = {"ContainerSpec": {"Image": image, "StopGracePeriod": 300 * SECOND}}
+    service = scene.started(task=grace, Mode={"Replicated": {"Replicas": 1}})
+    began = scene.clock.now()
+    scene.write(service, scene.pinned("2"))
+    scene.until(lambda: scene.new_ones(service) == 1)
+    assert 60 <= scene.clock.now() - began < 63
 
 
 def test_a_new_leader_runs_the_updater_again_whatever_its_delay(scene: Scene) -> None:
