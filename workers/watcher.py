@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -111,8 +111,10 @@ def _watch_in_turn(deps: Deps, ears: Ears, view: View, holder: str) -> None:
 class View:
     """What was seen last, and so what is new."""
 
-    def __init__(self, deps: Deps) -> None:
+    def __init__(self, deps: Deps, now: Callable[[], float] = time.monotonic) -> None:
+        """*now*: the time by which it paces itself, in seconds; what a poll costs is always real time."""
         self._deps = deps
+        self._now = now
         self._going: list[Going] = []
         self._pictures: dict[str, Picture] = {}
         self._cost = 0.0
@@ -125,9 +127,9 @@ class View:
         self._going = going
         if heard.anew:
             self._pictures = {}
-        if time.monotonic() >= self._polled + until_next(self._cost, bool(going)):
+        if self._now() >= self._polled + until_next(self._cost, bool(going)):
             self._poll(going)
-        return max(0.0, self._polled + until_next(self._cost, bool(going)) - time.monotonic())
+        return max(0.0, self._polled + until_next(self._cost, bool(going)) - self._now())
 
     def _poll(self, going: list[Going]) -> None:
         began = time.monotonic()
@@ -135,12 +137,12 @@ class View:
         ids = {g.service_id for g in going}.union(*(helpers.get(g.rollout, ()) for g in going))
         now = pictures(going, helpers, self._deps.engine.live_tasks(sorted(ids)) if ids else ())
         self._ask(_advance(changed(self._pictures, now)))
-        self._pictures, self._polled = now, time.monotonic()
-        self._cost = self._polled - began
+        self._pictures, self._polled = now, self._now()
+        self._cost = time.monotonic() - began
 
     def _drifted(self, heard: Heard, going: list[Going]) -> list[Job]:
         """Services to be looked at by themselves: those of no rollout, or of one that has just ended."""
-        now = time.monotonic()
+        now = self._now()
         if heard.anew or now >= self._drift + DRIFT_EVERY:
             self._drift = now
             return [Job(Verb.WATCH, "")]
