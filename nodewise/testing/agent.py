@@ -80,7 +80,8 @@ class Agents:
             self._later(task, healthy, self._up)
 
     def _up(self, task: Task) -> None:
-        assert task.app is not None and task.started is not None  # noqa: PT018
+        assert task.app is not None
+        assert task.started is not None
         self._cluster.observe(task, TaskState.RUNNING)
         since = self._cluster.timeline.now - task.started
         exits, sick = self._exits_after(task, task.app), task.app.unhealthy_after

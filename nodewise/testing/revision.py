@@ -83,7 +83,7 @@ class Revision:
         self.command = tuple((container.get("Command") or []) + (container.get("Args") or []))
         self.grace = _seconds(container.get("StopGracePeriod"), 10.0)
         self.health = container.get("Healthcheck") or {}
-        self.networked = bool(template.get("Networks"))
+        self.networked = bool(template.get("Networks") or self.spec.get("Networks"))
         self.constraints = constraints_of(self.spec)
         self.max_per_node = int(placement.get("MaxReplicas") or 0)
         restart = template.get("RestartPolicy") or {}
@@ -118,7 +118,7 @@ class Revision:
         if self._template != other._template:
             return False
         if self._placement != other._placement:
-            # Nothing but the placement may differ here, credentials included: the trap of SWARM's own making.
+            # Nothing but the placement may differ here, credentials included: swarmkit asks no further.
             return node_satisfies and self.token == other.token
         return self._endpoint == other._endpoint and (pulled or self.token == other.token)
 

@@ -8,7 +8,7 @@ import pytest
 
 from nodewise.domain.errors import GiveUp
 from nodewise.domain.placement import eligible
-from tests.contract.changes import ALL_AT_ONCE, ONCE, ids, on_nodes, with_command
+from tests.contract.changes import ALL_AT_ONCE, ONCE, ids, on_nodes, with_command, with_task
 from tests.swarms import COUNT, DIE, DONE, FAIL, GET_SICK, SECOND, TALK, Ground
 
 # Tasks
@@ -205,6 +205,20 @@ def test_a_job_that_fails_is_tried_again_whatever_its_restart_policy_says(ground
     state, error = ("failed", "task: non-zero exit (1)") if command else rejected
     ground.until(lambda: len(ground.ended(job.id, state)) > 5)
     assert {(t.error, t.node_id != "") for t in ground.ended(job.id, state)} == {(error, True)}
+
+
+def test_a_job_on_one_node_that_fails_stays_failed_and_leaves_nothing_once_it_fits_nowhere(
+    ground: Ground,
+) -> None:
+    """With one task nothing else ends, so nobody looks again. To empty a job before it is removed matters on a
+    20.10: there the tasks of a job that is removed stay on record, and go on running, until the leader changes.
+    """
+    task = {**ONCE, **on_nodes(f"node.id=={ground.workers()[0].id}")}
+    job = ground.create("job", FAIL, task, Mode={"GlobalJob": {}}, UpdateConfig=None, RollbackConfig=None)
+    ground.until(lambda: ground.ended(job.id, "failed"))
+    ground.always(lambda: [t.state for t in ground.tasks(job.id)] == ["failed"], 1.0)
+    ground.write(job.id, lambda spec: with_task(spec, **on_nodes("node.hostname==nowhere")))
+    ground.until(lambda: not ground.tasks(job.id))
 
 
 def test_a_job_takes_no_update_settings(ground: Ground) -> None:

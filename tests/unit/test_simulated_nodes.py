@@ -121,6 +121,17 @@ def test_a_replicated_job_runs_so_many_at_once_until_all_are_done(scene: Scene) 
     assert len(scene.swarm.tasks([job])) == 5
 
 
+def test_a_replicated_job_of_one_task_that_fails_is_tried_again_only_by_a_new_leader(scene: Scene) -> None:
+    none = {"RestartPolicy": {"Condition": "none"}}
+    bad = scene.pinned("1", exits_after=1.0, exit_code=4)
+    job = scene.create(bad, task=none, Mode={"ReplicatedJob": {"MaxConcurrent": 1}}, UpdateConfig=None)
+    scene.clock.advance(600)
+    assert [t.state for t in scene.swarm.tasks([job])] == ["failed"]
+    scene.swarm.leader_changed()
+    scene.clock.advance(600)
+    assert [t.state for t in scene.swarm.tasks([job])] == ["failed"] * 2
+
+
 def test_an_update_of_a_job_runs_it_again(scene: Scene) -> None:
     job = scene.create(Mode={"GlobalJob": {}}, UpdateConfig=None)
     scene.until(lambda: sum(t.state == "complete" for t in scene.swarm.tasks([job])) == 5)
