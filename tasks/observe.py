@@ -39,15 +39,15 @@ def observe(deps: Deps, rollout: Rollout) -> Seen:
         assert rollout.plan is not None
         candidates = [t for h in full if h.purpose.startswith(CANDIDATE) for t in h.tasks]
         readings = _read_gates(deps, rollout, rollout.plan.candidate_gates, candidates, nodes)
-    newer = next(iter(deps.store.queued_rollouts(rollout.service)), None)
+    newer = deps.store.waiting_for(rollout.service)
     return Seen(
         service=service,
         tasks=own,
         nodes=nodes,
         readings=readings,
         helpers=full,
-        newer=newer.id if newer else "",
-        newer_since=newer.created_at if newer else 0.0,
+        newer=newer[0] if newer else "",
+        newer_since=newer[1] if newer else 0.0,
     )
 
 

@@ -25,19 +25,24 @@ def clean(text: str) -> str:
 
 def rollout_row(rollout: Rollout) -> dict[str, Any]:
     """Everything but the steps, which have rows of their own, and the version, which the query counts up."""
-    row = {f.name: getattr(rollout, f.name) for f in fields(rollout) if f.name not in ("steps", "version")}
-    row["plan"] = None if rollout.plan is None else asdict(rollout.plan)
-    row["chores"] = [asdict(c) for c in rollout.chores]
-    row["approvals"] = [asdict(a) for a in rollout.approvals]
-    return row
+    return {name: _column(rollout, name) for name in _COLUMNS}
+
+
+_COLUMNS = tuple(f.name for f in fields(Rollout) if f.name not in ("steps", "version"))
+
+
+def _column(rollout: Rollout, name: str) -> Any:
+    value = getattr(rollout, name)
+    if name == "plan":
+        return None if value is None else asdict(value)
+    return [asdict(item) for item in value] if name in ("chores", "approvals") else value
 
 
 def changed_row(rollout: Rollout, before: Rollout | None) -> dict[str, Any]:
     """Only the columns that differ from *before*'s: a plan is large, and frozen."""
-    row = rollout_row(rollout)
     if before is None:
-        return row
-    return {name: value for name, value in row.items() if getattr(rollout, name) != getattr(before, name)}
+        return rollout_row(rollout)
+    return {n: _column(rollout, n) for n in _COLUMNS if getattr(rollout, n) != getattr(before, n)}
 
 
 def rollout_of(row: Row, steps: Iterable[Row]) -> Rollout:
@@ -69,7 +74,13 @@ def _chore_of(data: Row) -> Chore:
 
 
 def step_row(rollout_id: str, position: int, step: Step) -> dict[str, Any]:
-    return {**asdict(step), "rollout_id": rollout_id, "position": position, "tasks": list(step.tasks)}
+    row = {name: getattr(step, name) for name in _STEP_COLUMNS}
+    streaks = [{name: getattr(s, name) for name in _STREAK_COLUMNS} for s in step.streaks]
+    return {**row, "rollout_id": rollout_id, "position": position, "tasks": list(step.tasks), "streaks": streaks}
+
+
+_STEP_COLUMNS = tuple(f.name for f in fields(Step))
+_STREAK_COLUMNS = tuple(f.name for f in fields(Streak))
 
 
 def step_of(row: Row) -> Step:

@@ -41,6 +41,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
+        """Each query by itself: what is decided on several is guarded by a version when it is written."""
         with _translated(), self.engine.connect() as connection:
             yield connection
 
@@ -87,7 +88,7 @@ def _create(url: str) -> Engine:
         synchronous = connection.get_execution_options().get(_WRITE)
         if synchronous:
             connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")  # has no effect within a transaction
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if synchronous else "BEGIN")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, or_, select, update
 
 from nodewise.domain.jobs import Job, Verb
 from nodewise.store.codec import clean
@@ -51,6 +51,32 @@ def put(database: Database, connection: Connection, jobs: Iterable[Job], now: fl
         )
 
 
+# Statements of every job: made once, and not anew each time.
+_MINE = and_(outbox.c.verb == bindparam("b_verb"), outbox.c.subject == bindparam("b_subject"))
+_BEGIN = (
+    update(outbox)
+    .where(_MINE, or_(outbox.c.leased_until.is_(None), outbox.c.leased_until < bindparam("b_now")))
+    .where(outbox.c.due_at <= bindparam("b_due"))
+    .values(leased_until=bindparam("b_until"), due_at=bindparam("b_until"), attempts=outbox.c.attempts + 1)
+    .returning(outbox.c.attempts, outbox.c.rev)
+)
+_FINISH = delete(outbox).where(_MINE, outbox.c.rev == bindparam("b_rev"))
+_GIVE_BACK = update(outbox).where(_MINE).values(leased_until=None, due_at=bindparam("b_now"), attempts=0)
+_ASKED_SOONER = and_(outbox.c.rev != bindparam("b_rev"), outbox.c.due_at < bindparam("b_due"))
+_AGAIN = (
+    update(outbox)
+    .where(_MINE)
+    .values(
+        leased_until=None,
+        due_at=case((_ASKED_SOONER, outbox.c.due_at), else_=bindparam("b_due")),
+        published_at=None,
+        last_error=bindparam("b_error"),
+    )
+    .returning(outbox.c.due_at)
+)
+_AGAIN_ANEW = _AGAIN.values(attempts=0)
+
+
 class OutboxQueries:
     """Queries on the outbox. None of these writes has to be durable: a job that is run again does no harm."""
 
@@ -63,14 +89,9 @@ class OutboxQueries:
 
     def begin_job(self, job: Job, now: float, lease: float, slack: float = 0.05) -> Lease | None:
         """Lease *job* for *lease* seconds; None when it is gone, not due yet, or somebody else's."""
-        free = or_(outbox.c.leased_until.is_(None), outbox.c.leased_until < now)
+        values = {**_named(job), "b_now": now, "b_due": now + slack, "b_until": now + lease}
         with self._db.write(durable=False) as c:
-            row = c.execute(
-                update(outbox)
-                .where(_is(job), free, outbox.c.due_at <= now + slack)
-                .values(leased_until=now + lease, due_at=now + lease, attempts=outbox.c.attempts + 1)
-                .returning(outbox.c.attempts, outbox.c.rev)
-            ).one_or_none()
+            row = c.execute(_BEGIN, values).one_or_none()
         return None if row is None else Lease(job, row.attempts, row.rev)
 
     def extend_lease(self, lease: Lease, now: float, seconds: float) -> bool:
@@ -86,31 +107,18 @@ class OutboxQueries:
     def finish_job(self, lease: Lease, now: float) -> bool:
         """Take a done job out. False: it was asked for again meanwhile, stays, and is due now."""
         with self._db.write(durable=False) as c:
-            gone = c.execute(delete(outbox).where(_is(lease.job), outbox.c.rev == lease.rev))
-            if gone.rowcount == 1:
+            if c.execute(_FINISH, {**_named(lease.job), "b_rev": lease.rev}).rowcount == 1:
                 return True
-            again = c.execute(update(outbox).where(_is(lease.job)).values(leased_until=None, due_at=now, attempts=0))
-        return again.rowcount == 0
+            return c.execute(_GIVE_BACK, {**_named(lease.job), "b_now": now}).rowcount == 0
 
     def reschedule_job(self, lease: Lease, due_at: float, error: str = "", reset_attempts: bool = False) -> float:
         """Give a lease back and have the job run again at *due_at*; at once if it was asked for meanwhile.
 
         Returns the time in force.
         """
-        asked_again = outbox.c.rev != lease.rev
+        values = {**_named(lease.job), "b_rev": lease.rev, "b_due": due_at, "b_error": clean(error)}
         with self._db.write(durable=False) as c:
-            due = c.execute(
-                update(outbox)
-                .where(_is(lease.job))
-                .values(
-                    leased_until=None,
-                    due_at=case((and_(asked_again, outbox.c.due_at < due_at), outbox.c.due_at), else_=due_at),
-                    attempts=0 if reset_attempts else outbox.c.attempts,
-                    published_at=None,
-                    last_error=clean(error),
-                )
-                .returning(outbox.c.due_at)
-            ).scalar()
+            due = c.execute(_AGAIN_ANEW if reset_attempts else _AGAIN, values).scalar()
         return due_at if due is None else float(due)
 
     def due_jobs(self, now: float, grace: float, limit: int = 500) -> list[Job]:
@@ -146,3 +154,7 @@ class OutboxQueries:
 
 def _is(job: Job):  # type: ignore[no-untyped-def]
     return and_(outbox.c.verb == job.verb.value, outbox.c.subject == job.subject)
+
+
+def _named(job: Job) -> dict[str, object]:
+    return {"b_verb": job.verb.value, "b_subject": job.subject}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
+from typing import Any
 
-from sqlalchemy import Connection, Select, delete, exists, func, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nodewise.domain.access import Audit
@@ -14,7 +16,7 @@ from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.locks import Lock
 from nodewise.domain.release import Release, ReleaseState
 from nodewise.domain.rollout import ACTIVE, TERMINAL, Kind, Phase, Rollout
-from nodewise.domain.steps import Reading
+from nodewise.domain.steps import Reading, Step
 from nodewise.domain.watching import Going
 from nodewise.store import access
 from nodewise.store import outbox as box
@@ -36,6 +38,18 @@ from nodewise.store.schema import readings, releases, rollouts, steps
 _TERMINAL = [p.value for p in TERMINAL]
 _ACTIVE = [p.value for p in ACTIVE]
 _GOING = [p.value for p in Phase if p.going]
+
+
+# Statements of every look at every rollout: made once, and not anew each time.
+_ONE = select(rollouts).where(rollouts.c.id == bindparam("b_id"))
+_STEPS = select(steps).where(steps.c.rollout_id == bindparam("b_id")).order_by(steps.c.position)
+_SAVE = update(rollouts).where(rollouts.c.id == bindparam("b_id"), rollouts.c.version == bindparam("b_version"))
+_FORGET_STEPS = delete(steps).where(steps.c.rollout_id == bindparam("b_id"))
+_WAITING = (
+    select(rollouts.c.id, rollouts.c.created_at)
+    .where(rollouts.c.service == bindparam("b_service"), rollouts.c.phase == Phase.QUEUED.value)
+    .limit(1)
+)
 
 
 class RolloutQueries:
@@ -98,19 +112,30 @@ class RolloutQueries:
         if not rollout.evidence:
             row.pop("evidence", None)  # written on its own, and never taken away
         after = rollout.version + 1
-        done = c.execute(
-            update(rollouts)
-            .where(rollouts.c.id == rollout.id, rollouts.c.version == rollout.version)
-            .values(row | {"version": after})
-        )
+        done = c.execute(_SAVE, row | {"version": after, "b_id": rollout.id, "b_version": rollout.version})
         if done.rowcount != 1:
             raise LostRace(f"rollout {rollout.id} was saved by someone else since version {rollout.version}")
-        if before is not None and before.steps == rollout.steps:
-            return replace(rollout, version=after)
-        c.execute(delete(steps).where(steps.c.rollout_id == rollout.id))
-        if rollout.steps:
-            c.execute(steps.insert(), [step_row(rollout.id, n, s) for n, s in enumerate(rollout.steps)])
+        self._save_steps(c, rollout, before.steps if before is not None else ())
         return replace(rollout, version=after)
+
+    def _save_steps(self, c: Connection, rollout: Rollout, before: Sequence[Step]) -> None:
+        """Only those that differ from *before*'s; a node that is a step no longer goes."""
+        known = {step.node_id: (n, step) for n, step in enumerate(before)}
+        here = {step.node_id for step in rollout.steps}
+        if not before or not known.keys() <= here:
+            c.execute(_FORGET_STEPS, {"b_id": rollout.id})
+            known = {}
+        changed = [(n, s) for n, s in enumerate(rollout.steps) if known.get(s.node_id) != (n, s)]
+        if changed:
+            c.execute(self._put_step, [step_row(rollout.id, n, s) for n, s in changed])
+
+    @cached_property
+    def _put_step(self) -> Any:
+        insert = self._db.insert(steps)
+        return insert.on_conflict_do_update(
+            index_elements=["rollout_id", "node_id"],
+            set_={c.name: insert.excluded[c.name] for c in steps.c if not c.primary_key},
+        )
 
     def set_evidence(self, rollout_id: str, text: str) -> None:
         """Keep the first evidence; not under the version, since nothing is decided by it."""
@@ -122,8 +147,10 @@ class RolloutQueries:
             )
 
     def rollout(self, rollout_id: str) -> Rollout | None:
-        found = self._rollouts(select(rollouts).where(rollouts.c.id == rollout_id))
-        return found[0] if found else None
+        with self._db.read() as c:
+            row = c.execute(_ONE, {"b_id": rollout_id}).one_or_none()
+            mine = [] if row is None else c.execute(_STEPS, {"b_id": rollout_id}).all()
+        return None if row is None else rollout_of(row._mapping, [s._mapping for s in mine])
 
     def rollouts(self, service: str | None = None, limit: int = 50, active: bool = False) -> list[Rollout]:
         """Newest first; *active*: only those that have not ended."""
@@ -154,6 +181,12 @@ class RolloutQueries:
         """What waits for the service, oldest first."""
         query = select(rollouts).where(rollouts.c.service == service, rollouts.c.phase == Phase.QUEUED.value)
         return self._rollouts(query.order_by(rollouts.c.id))
+
+    def waiting_for(self, service: str) -> tuple[str, float] | None:
+        """The rollout that waits for the service, and since when: (id, created at)."""
+        with self._db.read() as c:
+            row = c.execute(_WAITING, {"b_service": service}).first()
+        return None if row is None else (row.id, row.created_at)
 
     def app_members(self, app_rollout: str) -> list[Rollout]:
         """Every rollout of one app's rollout, in the order of its stages."""
