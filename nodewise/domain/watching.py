@@ -16,6 +16,10 @@ IDLE = 2.0  # seconds, while nothing does
 LONGEST = 5.0  # seconds; by then a rollout looks by itself
 SHARE = 0.1  # the part of the time that may be spent polling
 
+# On its way is on its way: of its six states none has a consequence, and each would cost a look.
+_COMING = "coming"
+_BEFORE_RUNNING = frozenset(("new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"))
+
 Picture = frozenset[tuple[str, ...]]
 
 
@@ -80,7 +84,8 @@ def pictures(
     """Each rollout's picture. A helper is part of it even without a task: that it is there, or gone, is news."""
     seen: dict[str, set[tuple[str, ...]]] = {}
     for task in tasks:
-        seen.setdefault(task.service_id, set()).add((task.id, task.node_id, task.state, task.desired))
+        state = _COMING if task.state in _BEFORE_RUNNING else task.state
+        seen.setdefault(task.service_id, set()).add((task.id, task.node_id, state, task.desired))
     drawn = {}
     for one in going:
         own = helpers.get(one.rollout, ())
