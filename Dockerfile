@@ -1,4 +1,4 @@
-# One image, several commands: web, worker, clock. See docker-compose.yml.
+# One image, several commands: web, worker, clock, watcher. See docker-compose.yml.
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE} AS build
 WORKDIR /src

@@ -19,7 +19,7 @@ _QUEUES = "Comma-separated queues to work on; all of them when not given."
 @app.command(rich_help_panel="Processes")
 @guarded
 def up() -> None:
-    """Run web, worker, clock and, unless one is configured, a Redis, on this machine."""
+    """Run web, worker, clock, watcher and, unless one is configured, a Redis, on this machine."""
     from nodewise import __version__, logs
     from nodewise.config.settings import load_settings
     from workers import up as supervisor
@@ -65,6 +65,15 @@ def clock() -> None:
     from workers import clock as process
 
     process.tick(_prepared())
+
+
+@app.command(rich_help_panel="Processes")
+@guarded
+def watcher() -> None:
+    """Run the watcher alone. Several may run: one watches. Without one everything is slower."""
+    from workers import watcher as process
+
+    process.serve(_prepared())
 
 
 @app.command(rich_help_panel="Processes")

@@ -1,4 +1,4 @@
-"""up: web, worker, clock and an embedded Redis in one command, for one machine.
+"""up: web, worker, clock, watcher and an embedded Redis in one command, for one machine.
 
 A small supervisor: it keeps its children alive, restarts a worker that has stopped consuming (seen by the
 sweep's heartbeat in the store), and stops all of them when it is told to stop.
@@ -24,7 +24,7 @@ from nodewise.config.settings import Settings
 from nodewise.domain.errors import UserError
 from nodewise.store import Store
 from tasks.sweep import HEARTBEAT
-from workers import clock, embedded_redis, runner, web
+from workers import clock, embedded_redis, runner, watcher, web
 from workers.children import Child, reap, stop
 
 SILENT = 60.0  # seconds without a heartbeat after which a running worker counts as stuck
@@ -92,7 +92,7 @@ class Supervisor:
         self._others = [
             Child("worker", lambda: runner.work(settings)),
             Child("web", lambda: web.serve(settings)),
-            Child("clock", lambda: clock.tick(settings)),
+            Child("clock", lambda: tick_and_watch(settings)),
         ]
 
     @property
@@ -143,6 +143,12 @@ class Supervisor:
         if last is not None and time.time() - last > SILENT:
             log.error("worker_silent", pid=worker.pid, seconds=round(time.time() - last))
             worker.signal(signal.SIGKILL)
+
+
+def tick_and_watch(settings: Settings) -> None:
+    """Clock and watcher in one process: they wait most of the time, and a process more would cost its memory."""
+    with watcher.beside(settings):
+        clock.tick(settings)
 
 
 def address(listen: str) -> tuple[str, int]:
