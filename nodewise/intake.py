@@ -24,11 +24,11 @@ from nodewise.store import Accepted
 log = structlog.get_logger(__name__)
 
 
-def publish(deps: Deps, jobs: Iterable[Job]) -> None:
-    """Tell the queue about committed jobs. Never fails: the outbox has them."""
+def publish(deps: Deps, jobs: Iterable[Job], delay: float = 0.0) -> None:
+    """Tell the queue about committed jobs, to be run in *delay* seconds. Never fails: the outbox has them."""
     for job in jobs:
         try:
-            deps.queue.publish(job)
+            deps.queue.publish(job, delay)
         except RetryLater as error:
             log.info("queue_not_told", job=job.verb.value, subject=job.subject, reason=error.what)
             return

@@ -27,7 +27,7 @@ from tasks.outcome import Outcome
 from tasks.plan import plan
 from tasks.push import push
 from tasks.rollback import rollback
-from tasks.sweep import sweep
+from tasks.sweep import AHEAD, sweep
 from tasks.watch import watch
 
 log = structlog.get_logger(__name__)
@@ -100,7 +100,12 @@ def perform(deps: Deps, job: Job) -> tuple[Job, ...]:
 
 
 def _again(deps: Deps, lease: Lease, at: float, error: str, reset: bool) -> None:
-    due = deps.store.reschedule_job(lease, at, error, reset_attempts=reset)
+    """The queue is told of what is due soon; of the rest the sweep tells it in time, or a wake-up comes first."""
+    now = deps.clock.now()
+    soon = at - now < AHEAD
+    due = deps.store.reschedule_job(lease, at, error, reset_attempts=reset, told_at=now if soon else None)
+    if not soon and due >= at:
+        return
     try:
         deps.queue.publish(lease.job, max(0.0, due - deps.clock.now()))
     except RetryLater as unreachable:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from nodewise.bootstrap import Deps
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Cause, move
+from nodewise.intake import publish
 from tasks.outcome import Outcome
 
 GRACE = 1.0  # seconds that a due job may be on its way before its message counts as lost
+AHEAD = 1.5  # seconds ahead of which the queue is told; a sweep comes every second
 HEARTBEAT = "worker"
 
 
@@ -20,4 +22,6 @@ def sweep(deps: Deps, _subject: str = "") -> Outcome:
         planned = Job(Verb.PLAN, rollout.id)
         deps.store.save_rollouts([move(rollout, Cause.FREED, now)], now, jobs=(planned,))
         jobs.append(planned)
+    for job, delay in deps.store.coming_jobs(now, AHEAD):
+        publish(deps, [job], delay)
     return Outcome((*jobs, *deps.store.due_jobs(now, GRACE)))

@@ -33,16 +33,16 @@ from workers.runner import CeleryQueue, make_app
 LEASE_SECONDS = 10.0
 DRIFT_EVERY = 30.0  # seconds between two looks at all services
 PATIENCE = 2.0  # seconds to wait for the thread's end
+LAST = 5  # seconds after SIGTERM when what still runs is cut off
 
 log = structlog.get_logger(__name__)
 
 
 def serve(settings: Settings) -> None:
-    """The process: watch until SIGTERM or SIGINT."""
-    leave_on_sigterm()
-    deps = build_deps(settings, CeleryQueue(make_app(settings)))
-    with suppress(KeyboardInterrupt):
-        watch(deps, Ears(deps))
+    """The process: watch until SIGTERM or SIGINT. The main thread only waits for them."""
+    with beside(settings), suppress(KeyboardInterrupt):
+        while True:
+            signal.pause()
 
 
 @contextmanager
@@ -56,34 +56,45 @@ def beside(settings: Settings) -> Iterator[None]:
     try:
         yield
     finally:
+        signal.alarm(0)
         ears.close()
         thread.join(PATIENCE)
+        if thread.is_alive():  # in an engine's or a queue's timeout
+            _give_back(deps)
 
 
 def leave_on_sigterm() -> None:
     """End as at the end of the program, with everything given back: by default SIGTERM ends a process on the spot."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
+        signal.alarm(LAST)  # somebody's code may swallow what is raised here, wherever it is
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, leave)
 
 
+def _holder() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _give_back(deps: Deps) -> None:
+    with suppress(NodewiseError):
+        deps.store.drop_lease(WATCHER, _holder())
+
+
 def watch(deps: Deps, ears: Ears) -> None:
     """Watch until *ears* are closed. Whatever goes wrong is logged, and it begins anew, later and later."""
-    holder = f"{socket.gethostname()}:{os.getpid()}"
     view, failures = View(deps), 0
     while not ears.closed:
         began = time.monotonic()
         try:
-            _watch_in_turn(deps, ears, view, holder)
+            _watch_in_turn(deps, ears, view, _holder())
         except NodewiseError as error:
             log.warning("watcher_again", reason=str(error))
         except Exception:
             log.exception("watcher_crashed")
         finally:
-            with suppress(NodewiseError):
-                deps.store.drop_lease(WATCHER, holder)
+            _give_back(deps)
         failures = 0 if time.monotonic() - began > SETTLED else failures + 1
         ears.pause(min(LONGEST_WAIT, 0.25 * 2 ** min(failures, 20)))
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, delete, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from nodewise.domain.jobs import Job, Verb
 from nodewise.store.codec import clean
 from nodewise.store.database import Database
 from nodewise.store.schema import outbox
 
-REPUBLISH = 10.0  # seconds after which the sweep tells the queue once more about a job that still is not run
+REPUBLISH = 5.0  # seconds after which the sweep tells the queue once more about a job that still is not run
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +33,29 @@ class Lease:
 
 def put(database: Database, connection: Connection, jobs: Iterable[Job], now: float, delay: float = 0.0) -> None:
     """Ask for *jobs* within a transaction. One that is there already becomes due no later than asked for."""
-    for job in jobs:
-        due = now + delay
-        row = {
+    rows = [
+        {
             "verb": job.verb.value,
             "subject": job.subject,
-            "due_at": due,
+            "due_at": now + delay,
             "attempts": 0,
             "rev": 0,
             "created_at": now,
             "last_error": "",
         }
-        earlier = case((outbox.c.due_at < due, outbox.c.due_at), else_=due)
-        connection.execute(
-            database.insert(outbox)
-            .values(row)
-            .on_conflict_do_update(
-                index_elements=["verb", "subject"], set_={"due_at": earlier, "rev": outbox.c.rev + 1}
-            )
-        )
+        for job in jobs
+    ]
+    if rows:
+        connection.execute(_put(database.is_sqlite), rows)
+
+
+@cache
+def _put(is_sqlite: bool) -> Any:
+    insert = sqlite.insert(outbox) if is_sqlite else postgresql.insert(outbox)
+    earlier = case((outbox.c.due_at < insert.excluded.due_at, outbox.c.due_at), else_=insert.excluded.due_at)
+    return insert.on_conflict_do_update(
+        index_elements=["verb", "subject"], set_={"due_at": earlier, "rev": outbox.c.rev + 1}
+    )
 
 
 # Statements of every job: made once, and not anew each time.
@@ -69,11 +76,12 @@ _AGAIN = (
     .values(
         leased_until=None,
         due_at=case((_ASKED_SOONER, outbox.c.due_at), else_=bindparam("b_due")),
-        published_at=None,
+        published_at=bindparam("b_told"),
         last_error=bindparam("b_error"),
     )
     .returning(outbox.c.due_at)
 )
+_TOLD = update(outbox).where(_MINE).values(published_at=bindparam("b_now"))
 _AGAIN_ANEW = _AGAIN.values(attempts=0)
 
 
@@ -111,15 +119,29 @@ class OutboxQueries:
                 return True
             return c.execute(_GIVE_BACK, {**_named(lease.job), "b_now": now}).rowcount == 0
 
-    def reschedule_job(self, lease: Lease, due_at: float, error: str = "", reset_attempts: bool = False) -> float:
+    def reschedule_job(
+        self, lease: Lease, due_at: float, error: str = "", reset_attempts: bool = False, told_at: float | None = None
+    ) -> float:
         """Give a lease back and have the job run again at *due_at*; at once if it was asked for meanwhile.
 
-        Returns the time in force.
+        *told_at*: when the queue is told of it, if it is. Returns the time in force.
         """
-        values = {**_named(lease.job), "b_rev": lease.rev, "b_due": due_at, "b_error": clean(error)}
+        values = {**_named(lease.job), "b_rev": lease.rev, "b_due": due_at, "b_error": clean(error), "b_told": told_at}
         with self._db.write(durable=False) as c:
             due = c.execute(_AGAIN_ANEW if reset_attempts else _AGAIN, values).scalar()
         return due_at if due is None else float(due)
+
+    def coming_jobs(self, now: float, ahead: float, limit: int = 2000) -> list[tuple[Job, float]]:
+        """Jobs that fall due within *ahead* seconds and that the queue has not been told of, each with its delay."""
+        soon = and_(outbox.c.due_at >= now, outbox.c.due_at < now + ahead)
+        untold = and_(soon, outbox.c.published_at.is_(None), outbox.c.leased_until.is_(None))
+        query = select(outbox.c.verb, outbox.c.subject, outbox.c.due_at).where(untold).limit(limit)
+        with self._db.read() as c:
+            rows = c.execute(query).all()
+        if rows:
+            with self._db.write(durable=False) as c:
+                c.execute(_TOLD, [{"b_verb": r.verb, "b_subject": r.subject, "b_now": now} for r in rows])
+        return [(Job(Verb(r.verb), r.subject), r.due_at - now) for r in rows]
 
     def due_jobs(self, now: float, grace: float, limit: int = 500) -> list[Job]:
         """Jobs that should run by now and do not: their messages are lost, or late. Marked as published."""

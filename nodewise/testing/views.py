@@ -10,7 +10,7 @@ from nodewise.domain.swarm import ServiceView, TaskView
 from nodewise.testing.orchestrator import up_to_date
 from nodewise.testing.records import WORDS, Service, Task, TaskState
 
-_LIVE = (TaskState.READY, TaskState.RUNNING)
+_LIVE = (TaskState.READY, TaskState.RUNNING, TaskState.COMPLETE)
 
 
 def service_view(service: Service) -> ServiceView:

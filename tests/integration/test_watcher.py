@@ -243,7 +243,7 @@ def test_the_command_watches_alone_and_ends_when_it_is_told_to(tmp_path: Path):
     try:
         wait_for("the lease", lambda: process.poll() is None and held_by(tmp_path))
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
     assert leases(tmp_path) == {}
