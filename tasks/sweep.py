@@ -22,6 +22,6 @@ def sweep(deps: Deps, _subject: str = "") -> Outcome:
         planned = Job(Verb.PLAN, rollout.id)
         deps.store.save_rollouts([move(rollout, Cause.FREED, now)], now, jobs=(planned,))
         jobs.append(planned)
-    for job, delay in deps.store.coming_jobs(now, AHEAD):
+    for job, delay in deps.store.due_jobs(now, GRACE, AHEAD):
         publish(deps, [job], delay)
-    return Outcome((*jobs, *deps.store.due_jobs(now, GRACE)))
+    return Outcome(tuple(jobs))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
 
 from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -94,11 +96,13 @@ class AccessQueries:
 
     def beat(self, name: str, now: float) -> None:
         """Note that *name* is alive."""
-        row = {"name": f"heartbeat {name}", "holder": "", "until": now}
         with self._db.write(durable=False) as c:
-            c.execute(
-                self._db.insert(leases).values(row).on_conflict_do_update(index_elements=["name"], set_={"until": now})
-            )
+            c.execute(self._beat, {"name": f"heartbeat {name}", "holder": "", "until": now})
+
+    @cached_property
+    def _beat(self) -> Any:
+        insert = self._db.insert(leases)
+        return insert.on_conflict_do_update(index_elements=["name"], set_={"until": insert.excluded.until})
 
     def last_beat(self, name: str) -> float | None:
         """When *name* was last alive."""

@@ -81,6 +81,24 @@ _AGAIN = (
     )
     .returning(outbox.c.due_at)
 )
+_NOT_TOLD = outbox.c.published_at.is_(None)
+_LOST = and_(
+    outbox.c.due_at < bindparam("b_lost"),
+    or_(outbox.c.leased_until.is_(None), outbox.c.leased_until < bindparam("b_now")),
+    or_(_NOT_TOLD, outbox.c.published_at < bindparam("b_told")),
+)
+_COMING = and_(
+    outbox.c.due_at >= bindparam("b_now"),
+    outbox.c.due_at < bindparam("b_ahead"),
+    outbox.c.leased_until.is_(None),
+    _NOT_TOLD,
+)
+_UNTOLD = (
+    select(outbox.c.verb, outbox.c.subject, outbox.c.due_at)
+    .where(or_(_LOST, _COMING))
+    .order_by(outbox.c.due_at)
+    .limit(bindparam("b_limit"))
+)
 _TOLD = update(outbox).where(_MINE).values(published_at=bindparam("b_now"))
 _AGAIN_ANEW = _AGAIN.values(attempts=0)
 
@@ -131,36 +149,25 @@ class OutboxQueries:
             due = c.execute(_AGAIN_ANEW if reset_attempts else _AGAIN, values).scalar()
         return due_at if due is None else float(due)
 
-    def coming_jobs(self, now: float, ahead: float, limit: int = 2000) -> list[tuple[Job, float]]:
-        """Jobs that fall due within *ahead* seconds and that the queue has not been told of, each with its delay."""
-        soon = and_(outbox.c.due_at >= now, outbox.c.due_at < now + ahead)
-        untold = and_(soon, outbox.c.published_at.is_(None), outbox.c.leased_until.is_(None))
-        query = select(outbox.c.verb, outbox.c.subject, outbox.c.due_at).where(untold).limit(limit)
+    def due_jobs(self, now: float, grace: float, ahead: float = 0.0, limit: int = 2000) -> list[tuple[Job, float]]:
+        """Jobs of which the queue has to be told, each with its delay in seconds; marked as told.
+
+        Those that should run by now and do not (their messages are lost, or late), and those that fall due within
+        *ahead* seconds and that it has not been told of yet.
+        """
+        when = {
+            "b_now": now,
+            "b_lost": now - grace,
+            "b_ahead": now + ahead,
+            "b_told": now - REPUBLISH,
+            "b_limit": limit,
+        }
         with self._db.read() as c:
-            rows = c.execute(query).all()
+            rows = c.execute(_UNTOLD, when).all()
         if rows:
             with self._db.write(durable=False) as c:
                 c.execute(_TOLD, [{"b_verb": r.verb, "b_subject": r.subject, "b_now": now} for r in rows])
-        return [(Job(Verb(r.verb), r.subject), r.due_at - now) for r in rows]
-
-    def due_jobs(self, now: float, grace: float, limit: int = 500) -> list[Job]:
-        """Jobs that should run by now and do not: their messages are lost, or late. Marked as published."""
-        lost = and_(
-            outbox.c.due_at < now - grace,
-            or_(outbox.c.leased_until.is_(None), outbox.c.leased_until < now),
-            or_(outbox.c.published_at.is_(None), outbox.c.published_at < now - REPUBLISH),
-        )
-        with self._db.read() as c:
-            if not c.execute(select(func.count()).select_from(outbox).where(lost)).scalar():
-                return []
-        with self._db.write(durable=False) as c:
-            keys = c.execute(
-                select(outbox.c.verb, outbox.c.subject).where(lost).order_by(outbox.c.due_at).limit(limit)
-            ).all()
-            jobs = [Job(Verb(k.verb), k.subject) for k in keys]
-            for job in jobs:
-                c.execute(update(outbox).where(_is(job)).values(published_at=now))
-        return jobs
+        return [(Job(Verb(r.verb), r.subject), max(0.0, r.due_at - now)) for r in rows]
 
     def outbox_size(self) -> int:
         """How many jobs there are to do."""

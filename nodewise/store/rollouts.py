@@ -52,6 +52,16 @@ _WAITING = (
 )
 
 
+_other = rollouts.alias()
+_HELD = exists().where(_other.c.service == rollouts.c.service, _other.c.phase.in_([*_ACTIVE, Phase.PENDING.value]))
+_STUCK = select(rollouts).where(rollouts.c.phase == Phase.QUEUED.value, ~_HELD)
+_GOING_NOW = (
+    select(rollouts.c.id, rollouts.c.service_id, rollouts.c.helpers)
+    .where(rollouts.c.phase.in_(_GOING))
+    .order_by(rollouts.c.id)
+)
+
+
 class RolloutQueries:
     """Queries on rollouts and releases."""
 
@@ -168,9 +178,8 @@ class RolloutQueries:
 
     def going_rollouts(self) -> list[Going]:
         """Those that look at the swarm again and again. Light: no plan is read, no step."""
-        query = select(rollouts.c.id, rollouts.c.service_id, rollouts.c.helpers).where(rollouts.c.phase.in_(_GOING))
         with self._db.read() as c:
-            return [Going(r.id, r.service_id, bool(r.helpers)) for r in c.execute(query.order_by(rollouts.c.id))]
+            return [Going(r.id, r.service_id, bool(r.helpers)) for r in c.execute(_GOING_NOW)]
 
     def last_written(self, service: str) -> Rollout | None:
         """The rollout that was the last to write the service in the swarm."""
@@ -205,10 +214,7 @@ class RolloutQueries:
 
     def stuck_queued(self) -> list[Rollout]:
         """Rollouts that wait for a service which nothing holds."""
-        other = rollouts.alias()
-        busy = [*_ACTIVE, Phase.PENDING.value]
-        held = exists().where(other.c.service == rollouts.c.service, other.c.phase.in_(busy))
-        return self._rollouts(select(rollouts).where(rollouts.c.phase == Phase.QUEUED.value, ~held))
+        return self._rollouts(_STUCK)
 
     def rollout_counts(self) -> dict[str, int]:
         """How many rollouts are in each phase."""

@@ -112,12 +112,12 @@ def drive(w: World, names: list[str], image: str) -> Cost:
     for name in names:
         w.deploy(image, name)
     look_at = w.clock.now()
-    while w.deps.store.outbox_size() or any(w.deps.store.going_rollouts()):
-        if w.clock.now() >= look_at:
-            look_at = w.clock.now() + max(0.05, view.look(Heard()))
-        end = min(look_at, w.clock.now() + 1.0)
-        while w.clock.now() < end:
-            looks += w.step(end)
+    while any(w.deps.store.going_rollouts()) or w.deps.store.outbox_size():
+        second = w.clock.now() + 1.0
+        while w.clock.now() < second:
+            if w.clock.now() >= look_at:
+                look_at = w.clock.now() + max(0.05, view.look(Heard()))
+            looks += w.step(min(look_at, second))
     cost = Cost(len(names), time.process_time() - cpu - meter.spent, meter.spent, w.clock.now() - began, looks)
     ended = [r.phase for r in w.deps.store.rollouts(limit=len(names))]
     assert ended == [Phase.SUCCEEDED] * len(names), ended

@@ -58,7 +58,7 @@ def add_staging(api: Api, *states: StepState, **changes: Any) -> str:
 
 
 def due(api: Api) -> list[tuple[Verb, str]]:
-    return [(j.verb, j.subject) for j in api.deps.store.due_jobs(api.deps.clock.now() + 60, 0.0)]
+    return [(j.verb, j.subject) for j, _ in api.deps.store.due_jobs(api.deps.clock.now() + 60, 0.0)]
 
 
 # -- who may ---------------------------------------------------------------------------------------------

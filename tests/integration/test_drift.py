@@ -53,7 +53,7 @@ def numbers(deps: Deps, view: ServiceView) -> list[tuple[int, str, str]]:
 
 
 def settled(swarm: RealSwarm, view: ServiceView, count: int = 2) -> None:
-    until(lambda: swarm.all_running(view.id, count) and swarm.now(view.id).update_state != "updating")
+    until(lambda: swarm.all_running(view.id, count) and swarm.engine.service(view.id).update_state != "updating")
 
 
 def test_every_change_by_hand_is_kept_as_a_release_and_the_way_back_is_told(swarm: RealSwarm, deps: Deps):

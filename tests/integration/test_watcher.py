@@ -147,7 +147,7 @@ def test_what_changes_wakes_its_own_rollout_and_the_job_stands_in_the_outbox(dep
         assert set(asked.jobs) == {advance("r-1")}, "and it is not taken for drift"
         wait_for("drift", lambda: said(swarm, "other-id") and Job(Verb.WATCH, "other-id") in asked.jobs, 20)
     assert all(ids == ["web1-id", "web2-id"] for ids in swarm.asked), "one call for all of them"
-    assert {j.subject for j in deps.store.due_jobs(deps.clock.now() + 60, 1.0)} == {"r-1", "r-2", "", "other-id"}
+    assert {j.subject for j, _ in deps.store.due_jobs(deps.clock.now() + 60, 1.0)} == {"r-1", "r-2", "", "other-id"}
 
 
 def test_helpers_are_asked_for_and_looked_at_with_the_service(deps: Deps, swarm: Swarm, asked: Asked):
