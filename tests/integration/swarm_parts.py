@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from nodewise.domain.images import ImageName
 from nodewise.domain.release import with_image
 from nodewise.domain.swarm import ServiceView, Spec, TaskView
 from tests.lab.lab import Lab
+from tests.ports import free_port
 
 T = TypeVar("T")
 SECOND = 1_000_000_000
@@ -48,6 +49,7 @@ class RealSwarm:
     v1: str
     v2: str
     made: list[str] = field(default_factory=list)
+    own: str = field(default_factory=lambda: uuid.uuid4().hex[:6])  # part of every name: others use the swarm too
 
     def __post_init__(self) -> None:
         self.manager, self.worker = self.lab["m1"].docker_host, self.lab["w1"].docker_host
@@ -55,9 +57,12 @@ class RealSwarm:
         self.raw = connect(self.manager, 30)
 
     def create(self, name: str, command: list[str] | None = None, **more: Any) -> ServiceView:
-        """A replicated service of two that restarts and stops quickly. *more*: top-level fields of its spec."""
+        """A replicated service of two that restarts and stops quickly, its name ended with ``own``.
+
+        *more*: top-level fields of its spec.
+        """
         spec = {
-            "Name": name,
+            "Name": f"{name}-{self.own}",
             "TaskTemplate": {
                 "ContainerSpec": {"Image": self.v1, "Command": command or TALK, "StopGracePeriod": SECOND // 2},
                 "RestartPolicy": {"Condition": "any", "Delay": SECOND // 2},
@@ -140,9 +145,3 @@ def private_registry(host: str, folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])

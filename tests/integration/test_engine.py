@@ -21,7 +21,7 @@ from nodewise.domain.swarm import ROLLOUT_LABEL, Spec
 from tests.integration.every_field import every_field
 from tests.integration.swarm_parts import DIE, LOGIN, RealSwarm, free_port, private_registry, until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.seconds(60)]
 
 
 def with_label(spec: Spec, key: str, value: str) -> Spec:
@@ -47,6 +47,9 @@ def differences(a: Any, b: Any, path: str = "") -> set[str]:
 def test_a_spec_with_every_field_set_loses_none(swarm: RealSwarm, tmp_path: Path) -> None:
     made = _secret_config_network(swarm)
     wanted = every_field(swarm.v1, made["secrets"], made["configs"], made["networks"]["ID"])
+    wanted["Name"] += f"-{swarm.own}"
+    for port in wanted["EndpointSpec"]["Ports"]:
+        port["PublishedPort"] = swarm.lab.free_port()
     created = swarm.create_raw(wanted)
     try:
         before = get_json(swarm.raw, "/services/{0}", created.id)
@@ -71,9 +74,9 @@ def test_a_spec_with_every_field_set_loses_none(swarm: RealSwarm, tmp_path: Path
 
 def _secret_config_network(swarm: RealSwarm) -> dict[str, dict[str, str]]:
     bodies: dict[str, dict[str, Any]] = {
-        "secrets": {"Name": "every-secret", "Data": "eA=="},
-        "configs": {"Name": "every-config", "Data": "eA=="},
-        "networks": {"Name": "every-network", "Driver": "overlay", "CheckDuplicate": True},
+        "secrets": {"Name": f"every-secret-{swarm.own}", "Data": "eA=="},
+        "configs": {"Name": f"every-config-{swarm.own}", "Data": "eA=="},
+        "networks": {"Name": f"every-network-{swarm.own}", "Driver": "overlay", "CheckDuplicate": True},
     }
     made = {}
     for kind, body in bodies.items():
@@ -108,9 +111,10 @@ def test_a_spec_that_the_engine_refuses_is_given_up_with_its_words(swarm: RealSw
 
 def test_a_service_is_found_by_its_exact_name_or_id_and_never_by_a_prefix(swarm: RealSwarm) -> None:
     one, two = swarm.create("adapter-one"), swarm.create("adapter-two")
-    assert swarm.now("adapter-one") == one
+    assert swarm.now(f"adapter-one-{swarm.own}") == one
     assert swarm.now(two.id) == two
-    for other in ("adapter-on", one.id[:12], "adapter", "adapter-one-more", "../nodes", "a/b", "", "-x", "."):
+    named = f"adapter-one-{swarm.own}"
+    for other in (named[:-1], one.id[:12], "adapter", f"{named}-more", "../nodes", "a/b", "", "-x", "."):
         assert swarm.engine.service(other) is None
     assert {one.id, two.id} <= {s.id for s in swarm.engine.services()}
 
@@ -205,6 +209,7 @@ def test_the_last_lines_of_a_running_task_and_no_more(swarm: RealSwarm) -> None:
     assert swarm.engine.task_logs("nosuchtask", 3) == ""
 
 
+@pytest.mark.alone
 def test_the_logs_of_a_node_that_does_not_answer_are_given_up_quickly(swarm: RealSwarm) -> None:
     service = swarm.started(swarm.create("adapter-mute", Mode={"Global": {}}), len(swarm.engine.nodes()))
     worker = get_json(connect(swarm.worker, 10), "/info")["Swarm"]["NodeID"]
@@ -287,6 +292,7 @@ def test_a_dead_host_and_a_worker_are_passed_over(swarm: RealSwarm, tmp_path: Pa
     assert engine.info()["Swarm"]["ControlAvailable"] is True
 
 
+@pytest.mark.alone
 def test_a_manager_cut_off_from_the_others_is_passed_over_for_writes(swarm: RealSwarm) -> None:
     service = swarm.create("adapter-partition")
     first, second = swarm.lab["m1"], swarm.lab["m2"]
@@ -349,7 +355,7 @@ def test_events_tell_of_services_as_they_change_and_end_when_closed(swarm: RealS
         assert (event["Action"], event["scope"]) == ("create", "swarm")
         swarm.write(service.id, swarm.to(swarm.v2))
         event = next(e for e in events if _id(e) == service.id and e.get("Action") == "update")
-        assert event["Actor"]["Attributes"]["name"] == "adapter-events"
+        assert event["Actor"]["Attributes"]["name"] == f"adapter-events-{swarm.own}"
     assert list(events) == []
 
 
