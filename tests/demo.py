@@ -27,7 +27,7 @@ from rich.table import Table
 
 from tests.gitrepo import Repository
 from tests.lab.app import fill
-from tests.lab.lab import Lab, _data_of_running, why_not
+from tests.lab.lab import Lab, in_use, why_not
 from tests.product import free_port, wait_for
 from tests.scene import Scene, open_scene
 
@@ -320,9 +320,8 @@ def main(arguments: list[str]) -> int:
     if reason := why_not():
         out.print(f"[red]the demonstration cannot run here:[/] {reason}")
         return 1
-    running = _data_of_running() is not None
     try:
-        with stage() as demo:
+        with in_use(), stage() as demo:
             demo.run()
             out.print()
             out.print(demo.summary())
@@ -331,9 +330,6 @@ def main(arguments: list[str]) -> int:
     except AssertionError as error:
         out.print(f"[red]failed:[/] {error}")
         return 1
-    finally:
-        if not running:
-            Lab.down()
     say("[green]all of it held; everything that was started is stopped[/]")
     return 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from typing import Any, TypeVar
 
 import requests
 import yaml
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
@@ -29,12 +30,6 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float = 60.0, eve
             return last
         time.sleep(every)
     raise AssertionError(f"waited {seconds:g} s for {what}; last seen: {last!r}")
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 class Product:

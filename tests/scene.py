@@ -9,17 +9,19 @@ import io
 import json
 import sqlite3
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import docker
 import requests
 
-from tests.lab.lab import Lab
+from tests.lab.lab import Lab, in_use
 from tests.lab.registry import Registry
+from tests.lab.turns import TURNS
 from tests.product import Product, free_port, wait_for
 
 HOOK_SECRET = "scene-hook-secret-of-no-value"
@@ -36,12 +38,16 @@ class Scene:
         self.product = product
         self.name = f"{name}-{uuid.uuid4().hex[:6]}"
         self._created: list[str] = []
+        self._local = threading.local()
 
     # -- engines -----------------------------------------------------------------------------------
 
     def client(self) -> docker.APIClient:
-        """The API of the first manager, which also builds and pushes."""
-        return self.lab.managers[0].client()
+        """The API of the first manager, which also builds and pushes: one connection a thread."""
+        if not hasattr(self._local, "client"):
+            self._local.client = self.lab.managers[0].client()
+        client: docker.APIClient = self._local.client
+        return client
 
     def addresses(self) -> list[str]:
         return [node.address for node in self.lab.nodes]
@@ -189,11 +195,10 @@ class Scene:
 
     def remove(self) -> None:
         client = self.client()
-        for name in self._created:
-            try:
-                client.remove_service(name)
-            except docker.errors.NotFound:
-                continue
+        while self._created:
+            with suppress(docker.errors.NotFound):
+                client.remove_service(self._created[-1])
+            self._created.pop()
 
     # -- the store, read as an auditor would ---------------------------------------------------------
 
@@ -210,29 +215,32 @@ class Scene:
 def open_scene(
     name: str, notify: bool = True, config: dict[str, Any] | None = None, registry_port: int = 0, **env: str
 ) -> Iterator[Scene]:
-    """The lab up, a registry and a product on free ports, wired together."""
-    lab = Lab.up()
-    port = free_port(lab.host)
-    endpoint = {
-        "url": f"http://{lab.host}:{port}/hooks/distribution",
-        "headers": {"Authorization": [f"Bearer {HOOK_SECRET}"]},
-    }
-    with tempfile.TemporaryDirectory(prefix="nodewise-scene-") as folder:
-        registry = lab.open_registry(Path(folder) / "registry", [endpoint] if notify else [], registry_port)
-        hosts = [node.docker_host for node in lab.managers]
-        settings = {"hooks": {"distribution": {"provider": "distribution", "secrets": [HOOK_SECRET]}}}
-        config = config or {}
-        merged = {**settings, **config, "hooks": {**settings["hooks"], **config.get("hooks", {})}}
-        product = Product(Path(folder) / "data", hosts, merged, lab.host, port, **env)
+    """The lab up and shared, a registry and a product on free ports, wired together."""
+    with ExitStack() as stack:
+        stack.enter_context(in_use())
+        stack.enter_context(TURNS.shared())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nodewise-scene-")))
+        lab = Lab.up()
+        port = free_port(lab.host)
+        endpoint = {
+            "url": f"http://{lab.host}:{port}/hooks/distribution",
+            "headers": {"Authorization": [f"Bearer {HOOK_SECRET}"]},
+        }
+        registry = lab.open_registry(folder / "registry", [endpoint] if notify else [], registry_port)
+        stack.callback(registry.stop)
+        product = Product(folder / "data", [n.docker_host for n in lab.managers], _wired(config), lab.host, port, **env)
+        stack.enter_context(product)
         scene = Scene(lab, registry, product, name)
+        stack.callback(scene.remove)
         try:
-            with product:
-                try:
-                    yield scene
-                except BaseException:
-                    print(product.log_file.read_text()[-6000:])
-                    raise
-                finally:
-                    scene.remove()
-        finally:
-            registry.stop()
+            yield scene
+        except BaseException:
+            print(product.log_file.read_text()[-6000:])
+            raise
+
+
+def _wired(config: dict[str, Any] | None) -> dict[str, Any]:
+    """*config* with the hook that the scene's registry calls."""
+    config = config or {}
+    ours = {"distribution": {"provider": "distribution", "secrets": [HOOK_SECRET]}}
+    return {**config, "hooks": {**ours, **config.get("hooks", {})}}

@@ -11,7 +11,7 @@ import pytest
 from tests.product import wait_for
 from tests.scene import Scene, open_scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.seconds(160)]
 
 REDIS = shutil.which("redis-server") or "redis-server"
 

@@ -15,7 +15,7 @@ from tests.lab.lab import Lab
 from tests.product import free_port, wait_for
 from tests.scene import Scene, open_scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.seconds(60)]
 
 SECRET = "secret-of-the-git-hook"
 

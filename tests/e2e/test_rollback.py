@@ -9,7 +9,7 @@ from nodewise.domain.rollout import Phase
 from tests.product import wait_for
 from tests.scene import Scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.seconds(120)]
 
 FAST = {"Monitor": 1_000_000_000}
 

@@ -16,9 +16,10 @@ from tests.lab import base_image
 from tests.lab.app import build
 from tests.lab.lab import Lab
 from tests.lab.node import Node
+from tests.lab.turns import one_at_a_time
 from tests.product import ROOT, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.seconds(130)]
 
 STACK = "nodewise-under-test"
 CLI = "/usr/bin/docker"
@@ -108,11 +109,12 @@ class Stack:
 def stack(_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     lab = Lab.up()
     made = Stack(lab["m1"], tmp_path_factory.mktemp("stack"))
-    try:
-        made.up(base_image.ensure(lab["m1"], ROOT / ".lab"))
-        yield made
-    finally:
-        made.down()
+    with one_at_a_time("stack"):
+        try:
+            made.up(base_image.ensure(lab["m1"], ROOT / ".lab"))
+            yield made
+        finally:
+            made.down()
 
 
 def test_one_push_rolls_one_service_out_through_the_stack(stack: Stack):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import TypeVar
 
 from nodewise.domain.swarm import ServiceView, Spec
 from tests.lab.lab import Lab
+from tests.ports import free_port
 from tests.swarms import RealGround
 
 T = TypeVar("T")
@@ -71,9 +71,3 @@ def private_registry(host: str, folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])

@@ -23,7 +23,7 @@ from nodewise.domain.swarm import ROLLOUT_LABEL, Spec
 from tests.integration.every_field import every_field
 from tests.integration.swarm_parts import LOGIN, RealSwarm, free_port, private_registry, until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.seconds(60)]
 
 
 def with_label(spec: Spec, key: str, value: str) -> Spec:
@@ -43,6 +43,9 @@ def differences(a: Any, b: Any, path: str = "") -> set[str]:
 def test_a_spec_with_every_field_set_loses_none(swarm: RealSwarm, tmp_path: Path) -> None:
     made = _secret_config_network(swarm)
     wanted = every_field(swarm.v1, made["secrets"], made["configs"], made["networks"]["ID"])
+    wanted["Name"] += f"-{swarm.own}"
+    for port in wanted["EndpointSpec"]["Ports"]:
+        port["PublishedPort"] = swarm.lab.free_port()
     created = swarm.create_raw(wanted)
     try:
         before = get_json(swarm.raw, "/services/{0}", created.id)
@@ -67,9 +70,9 @@ def test_a_spec_with_every_field_set_loses_none(swarm: RealSwarm, tmp_path: Path
 
 def _secret_config_network(swarm: RealSwarm) -> dict[str, dict[str, str]]:
     bodies: dict[str, dict[str, Any]] = {
-        "secrets": {"Name": "every-secret", "Data": "eA=="},
-        "configs": {"Name": "every-config", "Data": "eA=="},
-        "networks": {"Name": "every-network", "Driver": "overlay", "CheckDuplicate": True},
+        "secrets": {"Name": f"every-secret-{swarm.own}", "Data": "eA=="},
+        "configs": {"Name": f"every-config-{swarm.own}", "Data": "eA=="},
+        "networks": {"Name": f"every-network-{swarm.own}", "Driver": "overlay", "CheckDuplicate": True},
     }
     made = {}
     for kind, body in bodies.items():
@@ -82,6 +85,7 @@ def _secret_config_network(swarm: RealSwarm) -> dict[str, dict[str, str]]:
 # Logs
 
 
+@pytest.mark.alone
 def test_the_logs_of_a_node_that_does_not_answer_are_given_up_quickly(swarm: RealSwarm) -> None:
     service = swarm.started(swarm.create("adapter-mute", Mode={"Global": {}}), len(swarm.engine.nodes()))
     worker = get_json(connect(swarm.worker, 10), "/info")["Swarm"]["NodeID"]
@@ -145,6 +149,7 @@ def test_a_dead_host_and_a_worker_are_passed_over(swarm: RealSwarm, tmp_path: Pa
     assert engine.info()["Swarm"]["ControlAvailable"] is True
 
 
+@pytest.mark.alone
 def test_a_manager_cut_off_from_the_others_is_passed_over_for_writes(swarm: RealSwarm) -> None:
     service = swarm.create("adapter-partition")
     first, second = swarm.lab["m1"], swarm.lab["m2"]

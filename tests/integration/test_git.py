@@ -16,6 +16,7 @@ import pytest
 
 from nodewise.adapters.git import GitCli
 from nodewise.domain.errors import GiveUp, RetryLater
+from tests.ports import free_port
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -198,12 +199,6 @@ def test_a_folder_that_holds_something_is_not_checked_out_into(repository: Path,
     (tmp_path / "into" / "mine").touch()
     with pytest.raises(GiveUp, match="not empty"):
         local.checkout(str(repository), "refs/heads/main", NOWHERE, tmp_path / "into")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

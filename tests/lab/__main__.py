@@ -21,7 +21,7 @@ def main() -> int:
         return 1
     start = time.monotonic()
     if arguments.verb == "up":
-        lab = Lab.up()
+        lab = Lab.up(keep=True)
         print(f"the lab is up after {time.monotonic() - start:.1f} s")
         return show(lab)
     if arguments.verb == "down":

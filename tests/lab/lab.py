@@ -5,10 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,13 @@ from tests.lab import app, network
 from tests.lab.node import RUN, Node
 from tests.lab.processes import wait_until
 from tests.lab.registry import Registry
+from tests.ports import free_port, next_in
 
 ROOT = Path(__file__).parents[2]
 MANAGERS = ("m1", "m2", "m3")
 WORKERS = ("w1", "w2")
 HEARTBEAT = 2_000_000_000  # nanoseconds: a lost node is noticed within seconds (default 5 s)
+PASSING = RUN / "passing"  # the mark of a lab that was started for a while, and not by ``./dev lab up``
 NEEDED = ("dockerd", "docker-registry", "ip", "iptables", "nsenter", "unshare", "busybox")
 
 
@@ -56,12 +57,20 @@ class Lab:
     # -- up and down -------------------------------------------------------------------------------
 
     @classmethod
-    def up(cls) -> Lab:
-        """The lab, running and whole: started if there is none, repaired if a part is missing."""
+    def up(cls, keep: bool = False) -> Lab:
+        """The lab, running and whole: started if there is none, repaired if a part is missing.
+
+        ``keep``: it stays until it is taken down by hand. Otherwise, if this starts it, ``in_use`` takes it down.
+        """
         if reason := why_not():
             raise RuntimeError(reason)
         with _locked():
-            lab = cls(_data_of_running() or lab_dir())
+            running = _data_of_running()
+            if keep or os.environ.get("NODEWISE_LAB_KEEP"):
+                PASSING.unlink(missing_ok=True)
+            elif running is None:
+                PASSING.touch()
+            lab = cls(running or lab_dir())
             if not lab.is_whole():
                 lab._raise()
         return lab
@@ -73,12 +82,13 @@ class Lab:
             data = _data_of_running() or lab_dir()
             cls(data)._remove()
             (RUN / "data").unlink(missing_ok=True)
+            PASSING.unlink(missing_ok=True)
             if purge:
                 shutil.rmtree(data, ignore_errors=True)
 
     def is_whole(self) -> bool:
-        """Every engine runs, and every node is ready and active."""
-        if not all(n.is_up for n in self.nodes):
+        """Every engine runs on its cable, and every node is ready and active."""
+        if not all(n.is_up and n.is_connected for n in self.nodes):
             return False
         try:
             return self._all_ready()
@@ -112,6 +122,7 @@ class Lab:
                 spec = client.create_swarm_spec(dispatcher_heartbeat_period=HEARTBEAT)
                 client.init_swarm(first.address, f"{first.address}:2377", swarm_spec=spec)
             wait_until("a leader", lambda: self._leader(client), 60)
+            _undrain(client)
             tokens = client.inspect_swarm()["JoinTokens"]
         each(self.managers[1:], lambda n: _join(n, first, tokens["Manager"]))
         each(self.workers, lambda n: _join(n, first, tokens["Worker"]))
@@ -143,16 +154,11 @@ class Lab:
 
     def free_port(self) -> int:
         """A port that is free on the host and was not given out lately: nodes publish on it."""
-        with _locked():
-            counter = RUN / "next-port"
-            last = int(counter.read_text()) if counter.exists() else 20000
-            port = 20000 + (last + 1 - 20000) % 10000
-            counter.write_text(str(port))
-        return port
+        return next_in(RUN / "next-port", 20000, 10000)
 
     def open_registry(self, folder: Path, endpoints: Sequence[dict[str, Any]] = (), port: int = 0) -> Registry:
         """A registry that every node can pull from, sending its notifications to *endpoints*."""
-        return Registry(folder, self.host, port or _free_host_port(self.host), endpoints).start()
+        return Registry(folder, self.host, port or free_port(self.host), endpoints).start()
 
     def build_app(self, image: str, version: str, broken: bool = False) -> None:
         """The sample app of examples/app as *image*, built on the first manager."""
@@ -172,16 +178,36 @@ def _join(node: Node, via: Node, token: str) -> None:
             client.join_swarm([f"{via.address}:2377"], token, f"{node.address}:2377", node.address)
 
 
+def _undrain(client: docker.APIClient) -> None:
+    """Let every node take tasks again."""
+    for node in client.nodes():
+        if node["Spec"]["Availability"] != "active":
+            client.update_node(node["ID"], node["Version"]["Index"], {**node["Spec"], "Availability": "active"})
+
+
 def _data_of_running() -> Path | None:
     """The data of the lab that runs on this machine, whichever checkout has started it."""
     recorded = RUN / "data"
     return Path(recorded.read_text()) if recorded.exists() else None
 
 
-def _free_host_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+@contextmanager
+def in_use() -> Iterator[None]:
+    """The lab is used, whether it is up yet or not. The last user takes down what a user has started.
+
+    What ``./dev lab up`` has started stays, and so does everything if NODEWISE_LAB_KEEP is set.
+    """
+    RUN.mkdir(parents=True, exist_ok=True)
+    with (RUN / "users").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            fcntl.flock(users, fcntl.LOCK_UN)
+            with suppress(BlockingIOError):  # somebody else uses it: the lab is theirs to take down
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if PASSING.exists():
+                    Lab.down()
 
 
 @contextmanager

@@ -61,6 +61,14 @@ def cable(name: str, connected: bool) -> None:
     run("ip", "link", "set", name, "up" if connected else "down")
 
 
+def is_connected(name: str) -> bool:
+    """Whether the node's cable is in."""
+    try:
+        return int(Path(f"/sys/class/net/{name}/flags").read_text(), 16) & 1 == 1  # IFF_UP, netdevice(7)
+    except OSError:
+        return False
+
+
 def pids_in(name: str) -> list[int]:
     """Every process in the namespace."""
     return [int(p) for p in run("ip", "netns", "pids", name, check=False).split()]

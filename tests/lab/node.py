@@ -45,6 +45,10 @@ class Node:
     def is_up(self) -> bool:
         return bool(self._process.pid)
 
+    @property
+    def is_connected(self) -> bool:
+        return network.is_connected(self.namespace)
+
     def client(self, timeout: float = 60.0) -> docker.APIClient:
         return docker.APIClient(base_url=self.docker_host, version="auto", timeout=timeout)
 

@@ -29,6 +29,7 @@ def test_three_managers_and_two_workers_are_real_engines_of_one_swarm(lab: Lab):
     assert len({n.client().info()["Name"] for n in lab.nodes}) == 5
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("harm", ["kill", "cut"])
 def test_a_node_that_is_killed_or_cut_off_is_seen_down_and_the_next_up_repairs_it(lab: Lab, harm: str):
@@ -39,6 +40,7 @@ def test_a_node_that_is_killed_or_cut_off_is_seen_down_and_the_next_up_repairs_i
     assert set(states(repaired).values()) == {"ready"}
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_killed_manager_leaves_a_swarm_that_still_answers(lab: Lab):
     lab["m3"].kill()
