@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -38,6 +39,7 @@ class RealSwarm(RealGround):
     def __init__(self, lab: Lab, registry: str, v1: str, v2: str) -> None:
         super().__init__(lab, v1, v2)
         self.registry = registry
+        self.own = uuid.uuid4().hex[:6]  # part of every name: others use the swarm too
 
     def create_raw(self, spec: Spec, **headers: str) -> ServiceView:
         url = self.raw._url("/services/create")
