@@ -16,6 +16,10 @@ from nodewise.domain.release import digest_of, fingerprint, marked, same_spec
 from nodewise.domain.steps import Step, StepState
 from nodewise.domain.swarm import ServiceView, TaskView
 
+NO_IMAGE = (
+    " (an engine says so of a full disk, of missing credentials and of a registry that it does not reach as well)"
+)
+
 
 class Cause(StrEnum):
     """What a look at the swarm amounts to."""
@@ -73,8 +77,9 @@ def failed_step(steps: Sequence[Step], tasks: Sequence[TaskView]) -> Finding | N
 def failed_task(bad: dict[str, TaskView], seen: Seen) -> Finding:
     """The veto of a task: the first one that failed."""
     task = min(bad.values(), key=lambda t: t.at)
-    node = seen.nodes[task.node_id].name if task.node_id in seen.nodes else task.node_id
-    return Finding(Cause.VETO, f"task on node {node or '?'} {task.state}: {task.error or 'no reason given'}", task)
+    hint = NO_IMAGE if "No such image" in task.error else ""
+    error = f"{task.error or 'no reason given'}{hint}"
+    return Finding(Cause.VETO, f"task on node {_node(task, seen)} {task.state}: {error}", task)
 
 
 def veto(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen) -> Finding | None:
@@ -166,6 +171,10 @@ def past_deadline(plan: Plan, rollout: Rollout) -> str:
     waiting = [f"{s.node} ({s.detail})" if s.detail else s.node for s in rollout.steps if not s.over]
     where = f"; not done: {', '.join(waiting)}" if waiting else ""
     return f"the deadline of {plan.deadline:g} s has passed{where}"
+
+
+def _node(task: TaskView, seen: Seen) -> str:
+    return (seen.nodes[task.node_id].name if task.node_id in seen.nodes else task.node_id) or "?"
 
 
 def foreign(service: ServiceView) -> str:

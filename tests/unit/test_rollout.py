@@ -292,3 +292,11 @@ def test_a_node_that_still_waits_for_its_new_task_has_not_converged():
     there = [task(n, image=f"x@{OLD}") for n in (1, 2)]
     assert decide(back, seen(service, *there, waiting), 1.0).rollout.phase is Phase.ROLLING_BACK
     assert decide(back, seen(service, *there), 1.0).rollout.phase is Phase.ROLLED_BACK
+
+
+def test_what_the_engine_calls_no_such_image_is_told_with_everything_that_it_may_be():
+    missing = task(1, state="rejected", desired="shutdown", error="No such image: reg:5000/web:1")
+    decision = decide(rollout(), seen(written(), missing, task(2, new=False), task(3, new=False)), 1.0)
+    assert decision.rollout.phase is Phase.ROLLING_BACK
+    assert "node1 rejected: No such image" in decision.rollout.reason
+    assert "full disk" in decision.rollout.reason
