@@ -40,7 +40,14 @@ def make(deps: Deps, ground: Ground, snapshot: Snapshot, name: ImageName, resolv
     gates = (replace(CONTAINER, config={"restarts": labels.restarts}), *labels.gates)
     base = snapshot.base
     terrain = Terrain(
-        snapshot.release.spec, ground.tasks, ground.nodes, gates, labels.bake, labels.steps, labels.candidate_ports
+        spec=snapshot.release.spec,
+        tasks=ground.tasks,
+        nodes=ground.nodes,
+        gates=gates,
+        bake=labels.bake,
+        order=labels.steps,
+        candidate_ports=labels.candidate_ports,
+        on_failure=labels.on_failure,
     )
     cut = strategy(labels.strategy).plan(terrain)
     plan = Plan(

@@ -14,7 +14,11 @@ from nodewise.domain.effects import Effect
 from nodewise.domain.model import Kind, OnFailure, Plan, Rollout, Seen
 from nodewise.domain.release import digest_of, fingerprint, marked, same_spec
 from nodewise.domain.steps import Step, StepState
-from nodewise.domain.swarm import ServiceView, TaskView
+from nodewise.domain.swarm import ServiceView, TaskView, image_of
+
+NO_IMAGE = (
+    " (an engine says so of a full disk, of missing credentials and of a registry that it does not reach as well)"
+)
 
 
 class Cause(StrEnum):
@@ -73,8 +77,9 @@ def failed_step(steps: Sequence[Step], tasks: Sequence[TaskView]) -> Finding | N
 def failed_task(bad: dict[str, TaskView], seen: Seen) -> Finding:
     """The veto of a task: the first one that failed."""
     task = min(bad.values(), key=lambda t: t.at)
-    node = seen.nodes[task.node_id].name if task.node_id in seen.nodes else task.node_id
-    return Finding(Cause.VETO, f"task on node {node or '?'} {task.state}: {task.error or 'no reason given'}", task)
+    hint = NO_IMAGE if "No such image" in task.error else ""
+    error = f"{task.error or 'no reason given'}{hint}"
+    return Finding(Cause.VETO, f"task on node {_node(task, seen)} {task.state}: {error}", task)
 
 
 def veto(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen) -> Finding | None:
@@ -166,6 +171,23 @@ def past_deadline(plan: Plan, rollout: Rollout) -> str:
     waiting = [f"{s.node} ({s.detail})" if s.detail else s.node for s in rollout.steps if not s.over]
     where = f"; not done: {', '.join(waiting)}" if waiting else ""
     return f"the deadline of {plan.deadline:g} s has passed{where}"
+
+
+def not_back(plan: Plan, seen: Seen) -> str:
+    """Where the release that was to be taken back still runs, or the one from before does not run yet."""
+    open_ = [t for t in wanted_tasks(seen) if t.image != image_of(plan.base) or not t.running]
+    told = sorted(f"{_node(t, seen)} ({t.image.partition('@')[0].rpartition('/')[2]} {t.state})" for t in open_)
+    return f"; not back yet: {', '.join(told)}" if told else ""
+
+
+def kept_there(service: ServiceView, seen: Seen) -> str:
+    """The paused nodes that keep the release which was taken back everywhere else."""
+    names = sorted(_node(t, seen) for t in left_behind(service, seen))
+    return f"; paused, and left with the release that was taken back: {', '.join(names)}" if names else ""
+
+
+def _node(task: TaskView, seen: Seen) -> str:
+    return (seen.nodes[task.node_id].name if task.node_id in seen.nodes else task.node_id) or "?"
 
 
 def foreign(service: ServiceView) -> str:

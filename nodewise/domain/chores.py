@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from nodewise.domain.causes import Cause, Finding
+from nodewise.domain.causes import NO_IMAGE, Cause, Finding
 from nodewise.domain.effects import MakeHelper
 from nodewise.domain.helpers import chore_spec
 from nodewise.domain.model import Chore, ChoreRun, Helper, Rollout, Seen
@@ -144,10 +144,7 @@ def _pull_problem(chore: Chore, node: NodeView, task: TaskView, _printed: str) -
     """A rejected task could not pull; one that failed has pulled, and only lacks the harmless command."""
     if task.state != "rejected":
         return ""
-    return (
-        f"node {node.name} cannot pull {chore.image}: {task.error or 'no reason given'} (an engine says so of a full"
-        " disk, of missing credentials and of a registry that it does not reach as well)"
-    )
+    return f"node {node.name} cannot pull {chore.image}: {task.error or 'no reason given'}{NO_IMAGE}"
 
 
 def _disk_problem(chore: Chore, node: NodeView, _task: TaskView, printed: str) -> str:

@@ -16,8 +16,10 @@ from nodewise.domain.causes import (
     converged,
     foreign,
     is_base,
+    kept_there,
     late,
     left_behind,
+    not_back,
     past_deadline,
     stuck,
     veto,
@@ -148,14 +150,21 @@ def _rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
     if service.mark != rollout.back_mark and not known:
         return Finding(Cause.FOREIGN_HAND, foreign(service))
     if late(rollout, now):
-        return Finding(Cause.EXPIRED, f"{rollout.reason}; and the rollback did not finish in {plan.deadline:g} s")
+        did_not = f"the rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}"
+        return Finding(Cause.EXPIRED, f"{rollout.reason}; and {did_not}")
     if ours or (service.mark != rollout.back_mark and service.update_state == "rollback_paused"):
         return Finding(Cause.NOT_WRITTEN)  # Swarm's own rollback does not go on by itself: the snapshot is written
     if service.mark != rollout.back_mark and service.update_state.startswith("rollback"):
         return Finding(Cause.SWARM_TURNED_ROUND, *why_swarm(service, seen))
     if not all_up_to_date(service, seen):
         return Finding(Cause.PROGRESS)
-    return Finding(_BACK.get(rollout.turned, Cause.CONVERGED))
+    return Finding(_BACK.get(rollout.turned, Cause.CONVERGED), _and_kept(rollout, service, seen))
+
+
+def _and_kept(rollout: Rollout, service: ServiceView, seen: Seen) -> str:
+    """The reason why it was taken back, with the nodes where it could not be; empty where there are none."""
+    kept = kept_there(service, seen)
+    return f"{rollout.reason}{kept}" if kept else ""
 
 
 _BACK = {Cause.ABORTED.value: Cause.TAKEN_BACK, Cause.MAKE_WAY.value: Cause.WAY_MADE}
@@ -169,8 +178,11 @@ def _swarm_rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen
         cause = Cause.VETO if rollout.kind is Kind.DEPLOY else Cause.EXPIRED
         return Finding(cause, f"Swarm paused its own rollback: {service.update_message}")
     if late(rollout, now):
-        return Finding(Cause.EXPIRED, f"{rollout.reason}; Swarm's rollback did not finish in {plan.deadline:g} s")
-    return Finding(Cause.CONVERGED if all_up_to_date(service, seen) else Cause.PROGRESS)
+        did_not = f"Swarm's rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}"
+        return Finding(Cause.EXPIRED, f"{rollout.reason}; {did_not}")
+    if not all_up_to_date(service, seen):
+        return Finding(Cause.PROGRESS)
+    return Finding(Cause.CONVERGED, _and_kept(rollout, service, seen))
 
 
 _DETECTORS = {

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from nodewise.domain.errors import UserError
+from nodewise.domain.model import OnFailure
 from nodewise.domain.steps import GatePlan, Step
 from nodewise.domain.swarm import NodeView, Spec, TaskView
 
@@ -30,6 +31,7 @@ class Terrain:
     bake: float = 0.0
     order: tuple[str, ...] = ()
     candidate_ports: tuple[tuple[int, int], ...] = ()
+    on_failure: OnFailure = OnFailure.ROLLBACK
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nodewise.domain.errors import UserError
+from nodewise.domain.model import OnFailure
 from nodewise.domain.steps import GatePlan, first_steps, time_to_pass
 from nodewise.domain.swarm import NodeView, Spec
 from nodewise.strategies import Cut, Terrain, at_port, published_port
@@ -25,18 +26,19 @@ def plan(terrain: Terrain) -> Cut:
     """Cut the rollout of the spec. Raises UserError for a service that cannot be updated soundly."""
     refuse_unsound(terrain.spec)
     gates = tuple(at_port(g, published_port(terrain.spec)) for g in terrain.gates)
-    config, notes = update_settings(terrain.spec, terrain.nodes, gates, terrain.bake)
+    config, notes = update_settings(terrain, gates)
     return Cut(first_steps(terrain.tasks, terrain.nodes), gates, config, notes)
 
 
-def update_settings(
-    spec: Spec, nodes: Mapping[str, NodeView], gates: Sequence[GatePlan], bake: float
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+def update_settings(terrain: Terrain, gates: Sequence[GatePlan]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What is written over the user's UpdateConfig, and the notes that say so."""
-    given = spec.get("UpdateConfig")
+    given = terrain.spec.get("UpdateConfig")
     config: dict[str, Any] = {} if given else dict(WHERE_NONE)
     notes = [] if given else ["no update settings given: one task at a time, stop-first, rollback on failure"]
-    needed = time_to_pass(gates, bake)
+    if terrain.on_failure is not OnFailure.ROLLBACK and (given or config).get("FailureAction") == "rollback":
+        config["FailureAction"] = "pause"
+        notes.append(f"failure action pause, since Swarm would roll back in spite of on_failure: {terrain.on_failure}")
+    needed = time_to_pass(gates, terrain.bake)
     delay = int((given or {}).get("Delay") or 0)
     wanted = int((needed + MARGIN) * SECOND)
     if needed and delay < wanted:
@@ -44,7 +46,7 @@ def update_settings(
         notes.append(f"delay raised from {delay / SECOND:g} s to {wanted / SECOND:g} s: so long do the gates need")
     delay = config.get("Delay", delay)
     monitor = int((given or {}).get("Monitor") or DEFAULT_MONITOR)
-    if delay >= monitor and _misses_failures(nodes):
+    if delay >= monitor and _misses_failures(terrain.nodes):
         config["Monitor"] = delay + SECOND
         notes.append("monitor raised above the delay: engines before 20.10.10 miss failures otherwise")
     if given and int(given.get("Parallelism") or 0) == 0:

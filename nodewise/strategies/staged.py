@@ -29,7 +29,7 @@ def plan(terrain: Terrain) -> Cut:
         if s.node_id in terrain.nodes and terrain.nodes[s.node_id].takes_tasks
     ]
     gates = tuple(at_port(g, published_port(terrain.spec)) for g in terrain.gates)
-    config, notes = update_settings(terrain.spec, terrain.nodes, gates, terrain.bake)
+    config, notes = update_settings(terrain, gates)
     asked, skipped = _on_candidates(terrain)
     return Cut(
         steps=tuple(staged(here, terrain.order or (EACH,))),

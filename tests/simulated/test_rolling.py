@@ -312,9 +312,10 @@ def test_a_locked_service_takes_no_deploy_but_a_rollback():
         assert w.end(w.deploy(w.image("1.2.0"))).phase is Phase.SUCCEEDED
 
 
-def test_on_failure_freeze_leaves_the_release_where_it_is_and_locks_the_service():
+@pytest.mark.parametrize("swarms", ["pause", "rollback"])
+def test_on_failure_freeze_leaves_the_release_where_it_is_and_locks_the_service(swarms):
     with world() as w:
-        w.service(replicas=2, on_failure="freeze")
+        w.service(replicas=2, on_failure="freeze", update={"FailureAction": swarms})
         ended = w.end(w.deploy(w.push("1.1.0", **BAD)))
         assert ended.phase is Phase.FROZEN
         w.wait(60)

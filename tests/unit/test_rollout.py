@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nodewise.domain.effects import KeepEvidence, WriteSpec
 from nodewise.domain.jobs import Verb
-from nodewise.domain.release import digest_of
+from nodewise.domain.release import digest_of, marked
 from nodewise.domain.rollout import ACTIVE, TABLE, Cause, IllegalTransition, Kind, Phase, decide, move
 from nodewise.domain.steps import GatePlan, Reading, StepState, Verdict
 from nodewise.domain.swarm import ServiceView
@@ -311,3 +311,34 @@ def test_a_node_that_still_waits_for_its_new_task_has_not_converged():
     there = [task(n, image=f"x@{OLD}") for n in (1, 2)]
     assert decide(back, seen(service, *there, waiting), 1.0).rollout.phase is Phase.ROLLING_BACK
     assert decide(back, seen(service, *there), 1.0).rollout.phase is Phase.ROLLED_BACK
+
+
+def test_what_the_engine_calls_no_such_image_is_told_with_everything_that_it_may_be():
+    missing = task(1, state="rejected", desired="shutdown", error="No such image: reg:5000/web:1")
+    decision = decide(rollout(), seen(written(), missing, task(2, new=False), task(3, new=False)), 1.0)
+    assert decision.rollout.phase is Phase.ROLLING_BACK
+    assert "node1 rejected: No such image" in decision.rollout.reason
+    assert "full disk" in decision.rollout.reason
+
+
+def test_a_rollback_that_does_not_finish_tells_which_nodes_are_not_back():
+    going = rollout(Phase.ROLLING_BACK, reason="node1 failed", deadline_at=60.0)
+    old = {"new": False, "up_to_date": True}
+    look = seen(written(mark="r-1/rollback", digest=OLD), task(1, up_to_date=False), task(2, **old, state="starting"))
+    ended = decide(going, replace(look, tasks=(*look.tasks, task(3, **old))), 61.0).rollout
+    assert ended.phase is Phase.FAILED
+    assert ended.reason.startswith("node1 failed; and the rollback did not finish in 60 s; not back yet: ")
+    assert ended.reason.endswith("not back yet: node1 (web:1 running), node2 (web:1 starting)")
+
+
+def test_a_paused_node_that_keeps_the_release_that_was_taken_back_is_told():
+    going = rollout(Phase.ROLLING_BACK, reason="node2 failed")
+    everywhere = {**spec(OLD), "Mode": {"Global": {}}}
+    going = replace(going, plan=plan(base=everywhere))
+    service = replace(written("completed"), spec=marked(everywhere, "r-1/rollback"))
+    back = [task(n, new=False, up_to_date=True) for n in (2, 3)]
+    look = seen(service, task(1, up_to_date=False), *back)
+    nodes = {**look.nodes, "n1": replace(look.nodes["n1"], availability="pause")}
+    ended = decide(going, replace(look, nodes=nodes), 1.0).rollout
+    assert ended.phase is Phase.ROLLED_BACK
+    assert ended.reason == "node2 failed; paused, and left with the release that was taken back: node1"
