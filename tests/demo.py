@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from tests.gitrepo import Repository
 from tests.lab.app import fill
 from tests.lab.lab import Lab, in_use, why_not
 from tests.product import free_port, wait_for
-from tests.scene import Scene, open_scene
+from tests.scene import Scene, moment, open_scene
 
 SECRET = "secret-of-the-demonstration"
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
@@ -279,11 +278,6 @@ class Demo:
             failed = f"{row.failed} of {row.asked}" if row.asked else "-"
             table.add_row(row.what, row.how, row.result, first, f"{row.total:.1f} s", failed)
         return table
-
-
-def moment(timestamp: str) -> float:
-    """The engine's time (nanoseconds, UTC) in seconds since the epoch."""
-    return datetime.fromisoformat(timestamp[:26].rstrip("Z") + "+00:00").timestamp()
 
 
 @contextlib.contextmanager
