@@ -20,8 +20,11 @@ ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
 
 
-def wait_for(what: str, look: Callable[[], T | None], seconds: float = 60.0, every: float = 0.05) -> T:
-    """Look until there is something to see; fail with *what* was waited for, and what was seen last."""
+def wait_for(what: str, look: Callable[[], T | None], seconds: float = 120.0, every: float = 0.05) -> T:
+    """Look until there is something to see; fail with *what* was waited for, and what was seen last.
+
+    *seconds* is what a busy machine may take: nothing is shown by it.
+    """
     end = time.monotonic() + seconds
     last: Any = None
     while time.monotonic() < end:
@@ -70,17 +73,17 @@ class Product:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "workers.main", "up"], cwd=ROOT, env=self.env, stdout=log, stderr=log
             )
-        wait_for("nodewise up", self._is_ready, 60)
+        wait_for("nodewise up", self._is_ready)
         return self
 
     def _is_ready(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"nodewise up ended: {self.log_file.read_text()[-3000:]}")
-        if not (self.data_dir / "run" / "up.pid").exists() or self.pid("up") != self.process.pid:
+        if self.pid("up") != self.process.pid:
             return False
         try:
-            return requests.get(f"{self.url}/readyz", timeout=2).json().get("checks", {}).get("worker", {}).get("ok")
+            return requests.get(f"{self.url}/readyz", timeout=5).json().get("checks", {}).get("worker", {}).get("ok")
         except (requests.RequestException, ValueError):
             return False
 
@@ -102,8 +105,9 @@ class Product:
         self.stop()
 
     def pid(self, name: str) -> int:
-        """The process id of web, worker, clock or redis."""
-        return int((self.data_dir / "run" / f"{name}.pid").read_text())
+        """The process id of up, web, worker, clock or redis; 0 while there is none."""
+        file = self.data_dir / "run" / f"{name}.pid"
+        return int(file.read_text()) if file.exists() else 0
 
     def kill(self, name: str) -> int:
         """kill -9 one process; the supervisor starts it anew. Returns the old pid."""
@@ -112,12 +116,12 @@ class Product:
         return pid
 
     def wait_restarted(self, name: str, old_pid: int) -> None:
-        wait_for(f"{name} to be started again", lambda: self.pid(name) != old_pid, 30)
-        wait_for("an answer", self._answers, 30)
+        wait_for(f"{name} to be started again", lambda: self.pid(name) != old_pid)
+        wait_for("an answer", self._answers)
 
     def _answers(self) -> bool:
         try:
-            return requests.get(f"{self.url}/healthz", timeout=2).ok
+            return requests.get(f"{self.url}/healthz", timeout=5).ok
         except requests.RequestException:
             return False
 
@@ -127,13 +131,13 @@ class Product:
 
     def get(self, path: str, **params: Any) -> Any:
         """GET under /api/v1."""
-        answer = requests.get(f"{self.url}/api/v1/{path}", params=params, headers=self.auth, timeout=30)
+        answer = requests.get(f"{self.url}/api/v1/{path}", params=params, headers=self.auth, timeout=60)
         answer.raise_for_status()
         return answer.json() if "json" in answer.headers["Content-Type"] else answer.text
 
     def post(self, path: str, **body: Any) -> Any:
         """POST under /api/v1."""
-        answer = requests.post(f"{self.url}/api/v1/{path}", json=body, headers=self.auth, timeout=30)
+        answer = requests.post(f"{self.url}/api/v1/{path}", json=body, headers=self.auth, timeout=60)
         assert answer.ok, answer.text
         return answer.json()
 
@@ -154,17 +158,17 @@ class Product:
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done
 
-    def wait_rollout(self, rollout_id: str, seconds: float = 120.0) -> dict[str, Any]:
+    def wait_rollout(self, rollout_id: str, seconds: float = 240.0) -> dict[str, Any]:
         """The rollout once it has ended."""
 
         def ended() -> dict[str, Any] | None:
             found = self.get(f"rollouts/{rollout_id}")
             return found if found["ended_at"] else None
 
-        return wait_for(f"rollout {rollout_id} to end", ended, seconds, 0.1)
+        return wait_for(f"rollout {rollout_id} to end", ended, seconds, 0.2)
 
     def wait_service(
-        self, service: str, look: Callable[[dict[str, Any]], bool], seconds: float = 120.0
+        self, service: str, look: Callable[[dict[str, Any]], bool], seconds: float = 240.0
     ) -> dict[str, Any]:
         """The newest rollout of *service* that satisfies *look*."""
 
@@ -172,4 +176,4 @@ class Product:
             items = self.get("rollouts", service=service)["rollouts"]
             return next((r for r in items if look(r)), None)
 
-        return wait_for(f"a rollout of {service}", find, seconds, 0.1)
+        return wait_for(f"a rollout of {service}", find, seconds, 0.2)

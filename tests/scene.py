@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Scene:
         image = self.image(tag)
         self.lab.build_app(image, version=tag, broken=broken)
         if push:
-            self.push(image)
+            self.push_and_wait(image)
         return image
 
     def variant(self, tag: str, command: str, base: str = "1.0.0") -> str:
@@ -73,7 +74,7 @@ class Scene:
         recipe = f"FROM {self.image(base)}\nENTRYPOINT {json.dumps(['/bin/sh', '-c', command])}\n"
         for line in self.client().build(fileobj=io.BytesIO(recipe.encode()), tag=self.image(tag), rm=True, decode=True):
             assert "error" not in line, line["error"]
-        self.push(self.image(tag))
+        self.push_and_wait(self.image(tag))
         return self.image(tag)
 
     def push(self, image: str) -> str:
@@ -84,15 +85,22 @@ class Scene:
             digest = (line.get("aux") or {}).get("Digest", digest)
         return digest
 
+    def push_and_wait(self, image: str) -> None:
+        """docker push, acted on by the time this returns: it starts nothing for a service that is created later."""
+        digest = self.push(image)
+        if self.registry.endpoints:
+            same = f"json_extract(data, '$.digest') = '{digest}' AND json_extract(data, '$.tag') = '{tag_of(image)}'"
+            wait_for(f"the event of {image}", lambda: self.rows(f"SELECT 1 FROM events WHERE {same} AND done_at > 0"))
+
     def tag_many(self, image: str, tags: Sequence[str]) -> None:
         """Give one manifest in the registry more tags, without an engine."""
         path = image.partition("/")[2].rpartition(":")[0]
         base = f"http://{self.registry.address}/v2/{path}/manifests"
         kind = "application/vnd.docker.distribution.manifest.v2+json"
         with requests.Session() as http:
-            manifest = http.get(f"{base}/{image.rpartition(':')[2]}", headers={"Accept": kind}, timeout=10).content
+            manifest = http.get(f"{base}/{image.rpartition(':')[2]}", headers={"Accept": kind}, timeout=60).content
             for tag in tags:
-                http.put(f"{base}/{tag}", data=manifest, headers={"Content-Type": kind}, timeout=10).raise_for_status()
+                http.put(f"{base}/{tag}", data=manifest, headers={"Content-Type": kind}, timeout=60).raise_for_status()
 
     # -- services ----------------------------------------------------------------------------------
 
@@ -142,18 +150,18 @@ class Scene:
         self._created.append(full)
         if replicas != 0:
             wanted = len(self.lab.nodes) if replicas is None else replicas
-            wait_for(f"{full} to run", lambda: len(self.running_tags(full)) == wanted, 60)
+            wait_for(f"{full} to run", lambda: len(self.running_tags(full)) == wanted)
         return full
 
     def runs_everywhere(self, service: str, tag: str, count: int) -> None:
         """Exactly *count* tasks run, all of them as *tag*."""
-        wait_for(f"{service} as {tag}", lambda: self.running_tags(service) == [tag] * count, 30)
+        wait_for(f"{service} as {tag}", lambda: self.running_tags(service) == [tag] * count)
 
     def deploy(self, service: str, image: str) -> dict[str, Any]:
         """Asked for through the API, and waited for."""
         return self.product.wait_rollout(self.product.post(f"services/{service}/deploy", image=image)["id"])
 
-    def rollout_to(self, service: str, tag: str, seconds: float = 120) -> dict[str, Any]:
+    def rollout_to(self, service: str, tag: str, seconds: float = 240) -> dict[str, Any]:
         """The rollout of *service* to *tag*, once it has ended."""
         ended = self.product.wait_service(service, lambda r: f":{tag}@" in f"{r['image']}@" and r["ended_at"], seconds)
         return self.product.get(f"rollouts/{ended['id']}")
@@ -172,7 +180,7 @@ class Scene:
     def running_tags(self, service: str) -> list[str]:
         """The tag of every task that runs and is meant to."""
         return [
-            t["Spec"]["ContainerSpec"]["Image"].partition("@")[0].rpartition(":")[2]
+            tag_of(t["Spec"]["ContainerSpec"]["Image"])
             for t in self.tasks(service)
             if t["DesiredState"] == t["Status"]["State"] == "running"
         ]
@@ -203,12 +211,21 @@ class Scene:
     # -- the store, read as an auditor would ---------------------------------------------------------
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        with closing(sqlite3.connect(self.product.data_dir / "nodewise.db", timeout=10)) as store:
+        with closing(sqlite3.connect(self.product.data_dir / "nodewise.db", timeout=60)) as store:
             store.row_factory = sqlite3.Row
             return [dict(row) for row in store.execute(query)]
 
     def count(self, table: str) -> int:
         return int(self.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"])
+
+
+def tag_of(image: str) -> str:
+    return image.partition("@")[0].rpartition(":")[2]
+
+
+def moment(timestamp: str) -> float:
+    """The engine's time (nanoseconds, UTC) in seconds since the epoch."""
+    return datetime.fromisoformat(timestamp[:26].rstrip("Z") + "+00:00").timestamp()
 
 
 @contextmanager

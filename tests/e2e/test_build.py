@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -140,22 +143,44 @@ def test_a_registry_that_is_away_is_waited_for(scene: Scene, repository: Reposit
     assert built(scene, commit)["state"] == "pushed"
 
 
+@contextmanager
+def held(host: str) -> Iterator[tuple[str, threading.Event]]:
+    """An address that answers nobody before the event is set."""
+    released = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            released.wait(240)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer((host, free_port(host)), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://{host}:{server.server_port}/", released
+        finally:
+            released.set()
+            server.shutdown()
+
+
 def test_builds_wait_for_one_another_and_a_rollback_waits_for_none(scene: Scene, repository: Repository):
-    dockerfile = repository.clone / "Dockerfile"
-    shutil.copy(dockerfile, dockerfile.with_suffix(".good"))
-    with dockerfile.open("a") as file:
-        file.write('ARG SLOW\nRUN ["/bin/sh", "-c", "sleep 4"]\n')
     service = scene.create_service("other", f"{scene.registry.address}/built/app:1.0.0", 1, checked=False)
     assert scene.deploy(service, f"{scene.registry.address}/built/app:1.1.0")["phase"] == Phase.SUCCEEDED
-    commits = [release(repository, f"4.0.{n}") for n in range(4)]
-    shutil.move(dockerfile.with_suffix(".good"), dockerfile)
 
     def building() -> list[str]:
         return [b["commit"] for b in scene.product.get("builds")["builds"] if b["state"] == "building"]
 
-    wait_for("two builds at once", lambda: len(building()) == 2)
-    rollout = scene.product.post(f"services/{service}/rollback")["id"]
-    wait_for("the rollback's first look", lambda: scene.product.get(f"rollouts/{rollout}")["started_at"])
-    assert len(building()) == 2, "it did not wait for a build to end, and no third one has begun"
-    assert scene.product.wait_rollout(rollout)["phase"] == Phase.SUCCEEDED
-    assert {built(scene, commit)["state"] for commit in commits} == {"pushed"}
+    dockerfile = repository.clone / "Dockerfile"
+    good = dockerfile.read_text()
+    with held(scene.lab.host) as (address, released):
+        dockerfile.write_text(f'{good}RUN ["/bin/wget", "-q", "-O", "/dev/null", "{address}"]\n')
+        commits = [release(repository, f"4.0.{n}") for n in range(4)]
+        dockerfile.write_text(good)
+        wait_for("two builds at once", lambda: len(building()) == 2)
+        rollout = scene.product.post(f"services/{service}/rollback")["id"]
+        assert scene.product.wait_rollout(rollout)["phase"] == Phase.SUCCEEDED
+        assert len(building()) == 2, "it did not wait for a build to end, and no third one has begun"
+        released.set()
+        assert {built(scene, commit)["state"] for commit in commits} == {"pushed"}

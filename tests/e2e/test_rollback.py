@@ -47,7 +47,7 @@ def test_a_rollback_goes_to_any_release_by_its_number(scene: Scene, three: str):
     scene.product.cli("rollback", three, "--to", "3")
     scene.runs_everywhere(three, "1.2.0", 1)
     answer = requests.post(
-        f"{scene.product.url}/api/v1/services/{three}/rollback", json={"to": 99}, headers=scene.product.auth, timeout=10
+        f"{scene.product.url}/api/v1/services/{three}/rollback", json={"to": 99}, headers=scene.product.auth, timeout=60
     )
     assert answer.status_code == 404
     assert "has no release 99" in answer.json()["detail"]

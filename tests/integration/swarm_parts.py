@@ -22,7 +22,7 @@ HTPASSWD = "bot:$2b$04$Rw.N8P8l4k/wfgnQAHkRLOreLbvThwrtWgDxFZjDs6QUud6gSvZae\n"
 LOGIN = {"username": "bot", "password": "s3cret-pw"}
 
 
-def until(fact: Callable[[], T], seconds: float = 60.0) -> T:
+def until(fact: Callable[[], T], seconds: float = 120.0) -> T:
     """Wait until *fact* is true, and return it."""
     end = time.monotonic() + seconds
     while True:
@@ -68,8 +68,8 @@ def private_registry(host: str, folder: Path) -> Iterator[str]:
             ["docker-registry", "serve", str(folder / "registry.yml")], stdout=subprocess.DEVNULL, stderr=log
         )
     try:
-        until(lambda: "listening on" in (folder / "log").read_text(), 10)
+        until(lambda: "listening on" in (folder / "log").read_text())
         yield address
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)

@@ -95,7 +95,7 @@ def test_the_logs_of_a_node_that_does_not_answer_are_given_up_quickly(swarm: Rea
     try:
         began = time.monotonic()
         assert swarm.engine.task_logs(task.id, 3) == ""
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30  # 3 s, on a machine that may be busy
     finally:
         swarm.lab["w1"].heal()
 
@@ -156,7 +156,7 @@ def test_a_manager_cut_off_from_the_others_is_passed_over_for_writes(swarm: Real
     engine = SwarmEngine([first.docker_host, second.docker_host], lambda _: None, timeout=5)
     first.cut()
     try:
-        until(lambda: _written(engine, service.id), 60)
+        until(lambda: _written(engine, service.id))
         seen = SwarmEngine([second.docker_host], lambda _: None).service(service.id)
         assert seen is not None
         assert seen.labels["cut"] == "off"
@@ -200,7 +200,7 @@ def test_an_engine_used_before_a_fork_and_by_threads_answers_in_all_of_them(swar
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert answers == [True] * 4
 
 
@@ -209,10 +209,10 @@ def _id(event: Any) -> str:
 
 
 def test_events_outlast_the_engines_timeout(swarm: RealSwarm) -> None:
-    events = SwarmEngine([swarm.manager], lambda _: None, timeout=0.5).events()
+    events = SwarmEngine([swarm.manager], lambda _: None, timeout=2).events()
     with closing(events):  # type: ignore[type-var]
         quiet = threading.Event()
-        quiet.wait(1.2)
+        quiet.wait(3)
         service = swarm.create("adapter-later")
         assert any(_id(e) == service.id for e in events)
 

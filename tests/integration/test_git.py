@@ -216,7 +216,7 @@ def daemon(repository: Path) -> Iterator[str]:
                 break
     yield f"git://127.0.0.1:{port}/app"
     os.killpg(process.pid, 15)
-    process.wait(10)
+    process.wait(60)
 
 
 def test_a_repository_is_fetched_over_the_network(daemon: str, repository: Path, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_server_that_says_nothing_is_cut_off(tmp_path: Path) -> None:
         with pytest.raises(RetryLater, match="in time"):
             url = f"git://127.0.0.1:{mute.getsockname()[1]}/app"
             GitCli(timeout=1).checkout(url, "refs/heads/main", NOWHERE, tmp_path / "into")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30  # 1 s, on a machine that may be busy
 
 
 class _Guarded(BaseHTTPRequestHandler):

@@ -35,7 +35,7 @@ class Receiver:
 
     def post(self, path: str, body: bytes, **headers: str) -> requests.Response:
         named = {k.replace("_", "-"): v for k, v in headers.items()}
-        return requests.post(f"{self.url}/hooks/{path}", data=body, headers=named, timeout=10)
+        return requests.post(f"{self.url}/hooks/{path}", data=body, headers=named, timeout=60)
 
     def stored(self) -> int:
         return len(self.deps.store.deliveries())
@@ -132,7 +132,7 @@ def test_a_registry_is_never_jammed_by_what_it_sends(receiver):
 def test_a_body_over_the_limit_is_refused(receiver, chunked):
     large = b"x" * 20001
     data = iter([large[:10000], large[10000:]]) if chunked else large
-    answer = requests.post(f"{receiver.url}/hooks/distribution", data=data, headers=BEARER, timeout=10)
+    answer = requests.post(f"{receiver.url}/hooks/distribution", data=data, headers=BEARER, timeout=60)
     assert answer.status_code == 413
     assert "20000 bytes" in answer.json()["detail"]
     assert receiver.stored() == 0

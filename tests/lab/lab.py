@@ -121,12 +121,12 @@ class Lab:
             if client.info()["Swarm"]["LocalNodeState"] == "inactive":
                 spec = client.create_swarm_spec(dispatcher_heartbeat_period=HEARTBEAT)
                 client.init_swarm(first.address, f"{first.address}:2377", swarm_spec=spec)
-            wait_until("a leader", lambda: self._leader(client), 60)
+            wait_until("a leader", lambda: self._leader(client))
             _undrain(client)
             tokens = client.inspect_swarm()["JoinTokens"]
         each(self.managers[1:], lambda n: _join(n, first, tokens["Manager"]))
         each(self.workers, lambda n: _join(n, first, tokens["Worker"]))
-        wait_until("five ready nodes", self._all_ready, 60)
+        wait_until("five ready nodes", self._all_ready)
 
     def _leader(self, client: docker.APIClient) -> bool:
         try:
@@ -148,7 +148,7 @@ class Lab:
 
     def await_whole(self) -> None:
         """Wait until every node is ready again, after something was done to one."""
-        wait_until("a whole lab", self.is_whole, 90)
+        wait_until("a whole lab", self.is_whole)
 
     # -- what tests need ---------------------------------------------------------------------------
 

@@ -89,7 +89,7 @@ class Node:
             except (docker.errors.DockerException, OSError):
                 return False
 
-        wait_until(f"the engine of {self.name}", answers, 60)
+        wait_until(f"the engine of {self.name}", answers)
 
     def start(self) -> None:
         """Start, or bring back with its data, as after a reboot."""

@@ -18,7 +18,7 @@ def run(*command: str, check: bool = True) -> str:
     return done.stdout.strip()
 
 
-def wait_until(what: str, look: Callable[[], object], seconds: float = 60.0, every: float = 0.05) -> None:
+def wait_until(what: str, look: Callable[[], object], seconds: float = 120.0, every: float = 0.05) -> None:
     """Wait for a condition; RuntimeError names it when it does not come."""
     end = time.monotonic() + seconds
     while not look():
@@ -84,7 +84,7 @@ def kill_all(pids: Sequence[int]) -> None:
     whole = {p for pid in pids for p in [pid, *descendants(pid)]} - {os.getpid()}
     for pid in whole:
         _signal(pid, signal.SIGKILL)
-    wait_until("killed processes to be gone", lambda: not any(alive(p) for p in whole), 20)
+    wait_until("killed processes to be gone", lambda: not any(alive(p) for p in whole))
 
 
 def descendants(pid: int) -> list[int]:

@@ -36,7 +36,7 @@ class Registry:
         config.write_text(yaml.safe_dump(self._config()))
         with (self.folder / "registry.log").open("ab") as log:
             self._process = subprocess.Popen([BINARY, "serve", str(config)], stdout=log, stderr=log)
-        wait_until(f"the registry on {self.address}", self._answers, 20)
+        wait_until(f"the registry on {self.address}", self._answers)
         return self
 
     def stop(self) -> None:
