@@ -43,7 +43,7 @@ class Pulse:
     """Whether somebody watches the swarm and wakes rollouts: then they need not look by themselves so often."""
 
     REMEMBERED = 2.0  # seconds
-    WATCHED = 5.0  # seconds between two looks of a rollout that will be woken when something happens
+    WATCHED = 10.0  # seconds between two looks of a rollout that will be woken when something happens
 
     def __init__(self) -> None:
         self._asked_at = float("-inf")

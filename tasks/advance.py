@@ -25,10 +25,10 @@ log = structlog.get_logger(__name__)
 
 def advance(deps: Deps, rollout_id: str) -> Outcome:
     """One look, one decision. The whole life of a rollout is this, again and again."""
-    rollout = deps.store.rollout(rollout_id)
+    rollout, newer = deps.store.rollout_and_newer(rollout_id)
     if rollout is None or not rollout.phase.going:
         return DONE
-    return step(deps, rollout, observe(deps, rollout))
+    return step(deps, rollout, observe(deps, rollout, newer))
 
 
 def step(deps: Deps, rollout: Rollout, seen: Seen) -> Outcome:

@@ -17,7 +17,7 @@ LOG_LINES = 200
 _GATED = (Phase.MOVING, Phase.FINISHING, Phase.WATCHING)
 
 
-def observe(deps: Deps, rollout: Rollout) -> Seen:
+def observe(deps: Deps, rollout: Rollout, newer: tuple[str, float] | None = None) -> Seen:
     """One look: the service first, so that "up to date" means a spec at least as new as the one seen."""
     asked = deps.aside.submit(deps.engine.nodes)
     service = deps.engine.service(rollout.service_id)
@@ -39,7 +39,6 @@ def observe(deps: Deps, rollout: Rollout) -> Seen:
         assert rollout.plan is not None
         candidates = [t for h in full if h.purpose.startswith(CANDIDATE) for t in h.tasks]
         readings = _read_gates(deps, rollout, rollout.plan.candidate_gates, candidates, nodes)
-    newer = deps.store.waiting_for(rollout.service)
     return Seen(
         service=service,
         tasks=own,

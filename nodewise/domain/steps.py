@@ -257,7 +257,10 @@ def due_readings(
         step = by_node.get(node_id, Step(node_id, node_id))
         same = step.tasks == tuple(sorted(t.id for t in here))
         for gate in gates:
-            if not same or now >= step.streak(gate.name).read_at + gate.interval:
+            streak = step.streak(gate.name)
+            # Without an interval it is asked anew when the tasks have changed: until then it would say the same.
+            settled = same and not gate.interval and streak.passes >= gate.successes
+            if not settled and (not same or now >= streak.read_at + gate.interval):
                 due.append((gate, node_id))
     return due
 

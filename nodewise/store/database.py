@@ -87,7 +87,9 @@ def _create(url: str) -> Engine:
     def _begin(connection: Connection) -> None:
         synchronous = connection.get_execution_options().get(_WRITE)
         if synchronous:
-            connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")  # has no effect within a transaction
+            if connection.info.get(_WRITE) != synchronous:  # it is the connection's own, and stays
+                connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")  # has no effect within a transaction
+                connection.info[_WRITE] = synchronous
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, func, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nodewise.domain.access import Audit
@@ -45,10 +45,11 @@ _ONE = select(rollouts).where(rollouts.c.id == bindparam("b_id"))
 _STEPS = select(steps).where(steps.c.rollout_id == bindparam("b_id")).order_by(steps.c.position)
 _SAVE = update(rollouts).where(rollouts.c.id == bindparam("b_id"), rollouts.c.version == bindparam("b_version"))
 _FORGET_STEPS = delete(steps).where(steps.c.rollout_id == bindparam("b_id"))
-_WAITING = (
-    select(rollouts.c.id, rollouts.c.created_at)
-    .where(rollouts.c.service == bindparam("b_service"), rollouts.c.phase == Phase.QUEUED.value)
-    .limit(1)
+_queued = rollouts.alias()
+_ONE_AND_NEWER = (
+    select(rollouts, _queued.c.id.label("newer"), _queued.c.created_at.label("newer_since"))
+    .outerjoin(_queued, and_(_queued.c.service == rollouts.c.service, _queued.c.phase == Phase.QUEUED.value))
+    .where(rollouts.c.id == bindparam("b_id"))
 )
 
 
@@ -156,6 +157,16 @@ class RolloutQueries:
                 .values(evidence=clean(text))
             )
 
+    def rollout_and_newer(self, rollout_id: str) -> tuple[Rollout | None, tuple[str, float] | None]:
+        """A rollout, and what waits for its service: (id, created at)."""
+        with self._db.read() as c:
+            row = c.execute(_ONE_AND_NEWER, {"b_id": rollout_id}).one_or_none()
+            if row is None:
+                return None, None
+            mine = c.execute(_STEPS, {"b_id": rollout_id}).all()
+        newer = (row.newer, row.newer_since) if row.newer else None
+        return rollout_of(row._mapping, [s._mapping for s in mine]), newer
+
     def rollout(self, rollout_id: str) -> Rollout | None:
         with self._db.read() as c:
             row = c.execute(_ONE, {"b_id": rollout_id}).one_or_none()
@@ -190,12 +201,6 @@ class RolloutQueries:
         """What waits for the service, oldest first."""
         query = select(rollouts).where(rollouts.c.service == service, rollouts.c.phase == Phase.QUEUED.value)
         return self._rollouts(query.order_by(rollouts.c.id))
-
-    def waiting_for(self, service: str) -> tuple[str, float] | None:
-        """The rollout that waits for the service, and since when: (id, created at)."""
-        with self._db.read() as c:
-            row = c.execute(_WAITING, {"b_service": service}).first()
-        return None if row is None else (row.id, row.created_at)
 
     def app_members(self, app_rollout: str) -> list[Rollout]:
         """Every rollout of one app's rollout, in the order of its stages."""
