@@ -27,6 +27,7 @@ from nodewise.adapters.credentials import RegistryAuth, auth_headers
 from nodewise.adapters.docker_errors import create_error, read_error, resolve_error, update_error, words
 from nodewise.adapters.managers import Client, Managers, get_json
 from nodewise.adapters.streams import records
+from nodewise.adapters.together import Together
 from nodewise.adapters.views import demultiplexed, node_view, resolved_image, service_view, task_view
 from nodewise.domain.errors import RetryLater
 from nodewise.domain.images import ImageName
@@ -58,9 +59,16 @@ class SwarmEngine:
         self._managers = Managers(hosts, timeout, tls_dir)
         self._auth = registry_auth
         self._timeout = timeout
+        self._all_services = Together(self._list_services)
 
     def services(self, label: str = "") -> list[ServiceView]:
-        """Every service, or every one with that label. Raises RetryLater when no manager answers."""
+        """Every service, or every one with that label. Raises RetryLater when no manager answers.
+
+        Threads that ask for every one at the same time share one answer: a burst of events asks as often.
+        """
+        return self._list_services(label) if label else list(self._all_services.ask())
+
+    def _list_services(self, label: str = "") -> list[ServiceView]:
         filters = {"label": [label]} if label else {}
         return [service_view(raw) for raw in self._read(lambda c: get_json(c, "/services", filters=filters))]
 
