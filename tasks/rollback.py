@@ -1,8 +1,9 @@
 """rollback: the job that takes a service back.
 
 It is enqueued by a veto (a failed gate, a failed task, a passed deadline), for a rollout that has turned
-round; and by a person, for a rollout of the kind that goes to an earlier release. It has a queue of its
-own, so that it never stands behind anything, and needs neither the registry nor a build.
+round: the look that found the veto has written already, and this one sees to it that it has, and that it holds.
+And by a person, for a rollout of the kind that goes to an earlier release. It has a queue of its own, so that it
+never stands behind anything, and needs neither the registry nor a build.
 """
 
 from __future__ import annotations

@@ -272,7 +272,7 @@ def _noted(rollout: Rollout, finding: Finding, seen: Seen) -> Rollout:
 
 def _effects(rollout: Rollout, finding: Finding, seen: Seen) -> tuple[Effect, ...]:
     effects: list[Effect] = list(finding.effects)
-    if finding.cause is Cause.NOT_WRITTEN and seen.service is not None:
+    if seen.service is not None and (finding.cause is Cause.NOT_WRITTEN or _turns(rollout, seen.service)):
         effects.append(WriteSpec(rollout.service_id, seen.service.version, _spec_to_write(rollout, seen.service)))
     if rollout.failing_task and not rollout.evidence:
         tasks = (*seen.tasks, *(t for h in seen.helpers for t in h.tasks))
@@ -280,6 +280,14 @@ def _effects(rollout: Rollout, finding: Finding, seen: Seen) -> tuple[Effect, ..
         effects.append(KeepEvidence(rollout.id, rollout.failing_task, error))
     effects += [RemoveHelper(service_id) for service_id in unwanted(rollout, seen)]
     return tuple(effects)
+
+
+def _turns(rollout: Rollout, service: ServiceView) -> bool:
+    """Whether it has just turned round and its own write still stands: the look that found the reason writes at once.
+
+    Before the evidence: its log lines come from a node that may not answer.
+    """
+    return rollout.phase is Phase.ROLLING_BACK and service.mark == rollout.mark
 
 
 def _spec_to_write(rollout: Rollout, running: ServiceView) -> Spec:

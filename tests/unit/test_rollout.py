@@ -70,7 +70,22 @@ def test_a_failed_task_vetoes_enqueues_the_rollback_and_keeps_the_evidence():
     assert [job.verb for job in decision.jobs] == [Verb.ROLLBACK]
     assert "node1" in decision.rollout.reason
     assert "non-zero exit (1)" in decision.rollout.reason
-    assert decision.effects == (KeepEvidence("r-1", "t1new", "task: non-zero exit (1)"),)
+    assert decision.effects[1:] == (KeepEvidence("r-1", "t1new", "task: non-zero exit (1)"),)
+
+
+def test_the_look_that_finds_the_veto_takes_back_what_it_saw_before_it_asks_for_evidence():
+    bad = task(1, state="failed", desired="shutdown")
+    back, evidence = decide(rollout(), seen(written(), bad, task(2, new=False)), 1.0).effects
+    assert isinstance(back, WriteSpec)
+    assert (back.version, digest_of(back.spec)) == (11, OLD)
+    assert back.spec["Labels"]["nodewise.rollout"] == "r-1/rollback"
+    assert isinstance(evidence, KeepEvidence)
+
+
+def test_a_veto_before_anything_was_written_writes_nothing():
+    decision = decide(rollout(), seen(before(), task(1, new=False)), 61.0)
+    assert decision.rollout.phase is Phase.ROLLING_BACK
+    assert decision.effects == ()
 
 
 def test_failed_tasks_below_the_users_ratio_are_tolerated():
