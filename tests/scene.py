@@ -130,7 +130,7 @@ class Scene:
             "Labels": marks,
             "TaskTemplate": {
                 "ContainerSpec": {
-                    "Image": self.pinned(image),  # as the docker command line does it
+                    "Image": image if "@" in image else self.pinned(image),  # as the docker command line does it
                     "StopGracePeriod": SECOND,
                     "HealthCheck": {
                         "Test": ["CMD", *PROBE] if checked else ["NONE"],

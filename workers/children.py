@@ -46,9 +46,7 @@ class Child:
             self._become(parent)
         self.started = time.monotonic()
         self.start_at = 0.0
-        new = run_dir / f"{self.name}.pid.new"  # whoever reads it finds the old number or the new one, whole
-        new.write_text(f"{self.pid}\n")
-        new.rename(run_dir / f"{self.name}.pid")
+        write_pid(run_dir / f"{self.name}.pid", self.pid)
 
     def _become(self, parent: int) -> None:
         code = 1
@@ -93,6 +91,13 @@ class Child:
                 os.kill(self.pid, number)
             except ProcessLookupError:
                 self.pid = 0
+
+
+def write_pid(file: Path, pid: int) -> None:
+    """Whoever reads *file* meanwhile finds the old number or the new one, whole."""
+    new = file.with_name(f"{file.name}.new")
+    new.write_text(f"{pid}\n")
+    new.rename(file)
 
 
 def reap(children: list[Child]) -> list[tuple[Child, int]]:

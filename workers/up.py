@@ -25,7 +25,7 @@ from nodewise.domain.errors import UserError
 from nodewise.store import Store
 from tasks.sweep import HEARTBEAT
 from workers import clock, embedded_redis, runner, watcher, web
-from workers.children import Child, reap, stop
+from workers.children import Child, reap, stop, write_pid
 
 SILENT = 60.0  # seconds without a heartbeat after which a running worker counts as stuck
 PATIENCE = 20.0
@@ -45,7 +45,7 @@ def _run(settings: Settings, run_dir: Path, ready: Callable[[], None]) -> None:
     refuse_taken_port(settings.listen)
     with closing(Store.open(settings.database_url)) as store:
         store.migrate()
-    (run_dir / "up.pid").write_text(f"{os.getpid()}\n")
+    write_pid(run_dir / "up.pid", os.getpid())
     gc.collect()
     gc.freeze()  # what is shared with the children stays shared: no collection touches it
     Supervisor(settings, run_dir).run(ready)

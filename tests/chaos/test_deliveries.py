@@ -30,7 +30,7 @@ def test_a_thousand_deliveries_are_each_acted_on_exactly_once():
         old, new = scene.app("1.0.0"), scene.app("1.1.0")
         digest = scene.push(new)
         tags = [f"t{n}" for n in range(DELIVERIES)]
-        services = dict(zip(create_services(scene, old, tags), tags, strict=True))
+        services = dict(zip(create_services(scene, scene.pinned(old), tags), tags, strict=True))
         scene.tag_many(new, tags)
         post_all_twice(scene, [envelope(scene, new, tag, digest) for tag in tags])
         rollouts = wait_for("every rollout to end", lambda: all_ended(scene, services), 600, 1.0)
