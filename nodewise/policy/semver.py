@@ -1,6 +1,6 @@
 """semver: versions within a range, newer ones only.
 
-Ranges are written as npm writes them (docs.npmjs.com, semver): ``^1.4``, ``~1.4.2``, ``1.x``, ``>=1.2 <2``,
+Ranges are written as npm writes them (node-semver, README): ``^1.4``, ``~1.4.2``, ``1.x``, ``>=1.2 <2``,
 ``1.2 - 1.5``, ``||``, ``*``. A tag may begin with v. Pre-releases are admitted only where a part of the range
 names one of the very same version.
 """
