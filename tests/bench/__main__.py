@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("reaction", "rollout", "footprint", "scale")
+NAMES = ("reaction", "rollout", "rollback", "footprint", "scale")
 
 
 def main(names: list[str]) -> int:
