@@ -13,7 +13,7 @@ from tests.lab.lab import Lab
 from tests.product import wait_for
 from tests.scene import Scene, open_scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.seconds(160)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.seconds(120)]
 
 FAST = {"Monitor": 1_000_000_000}
 REDIS = shutil.which("redis-server") or "redis-server"

@@ -29,6 +29,8 @@ from nodewise.store.database import Database
 from nodewise.store.schema import metadata
 from tests.unit.swarm_values import NEW, OLD, plan, spec
 
+pytestmark = pytest.mark.seconds(15)
+
 NOW = 1_795_000_000.25
 EVENT = ImagePushed("reg:5000/web", "1.4.0", NEW)
 

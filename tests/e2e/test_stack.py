@@ -19,7 +19,7 @@ from tests.lab.node import Node
 from tests.lab.turns import one_at_a_time
 from tests.product import ROOT, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.seconds(130)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.seconds(240)]
 
 STACK = "nodewise-under-test"
 CLI = "/usr/bin/docker"
