@@ -1,8 +1,8 @@
 """For the whole suite: its fixtures, and how it is cut for several workers.
 
 A file's tests run in one worker, so that its scene is opened once. Tests that are alone on the lab go to one worker:
-in several they could only wait for each other. They come first, while the others do what needs no lab; then comes
-what takes longest, so that no worker is left with it at the end.
+in several they could only wait for each other. They come first, while the others do what needs no lab. Then comes
+what takes longest, and last what takes no time, so that no worker is left with much when the others are done.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadGroupScheduling
+from xdist.workermanage import WorkerController
 
 pytest_plugins = ["tests.lab.fixtures"]
 
@@ -22,10 +23,25 @@ settings.load_profile("nodewise")
 
 
 class ByFile(LoadGroupScheduling):
-    """One worker a file, but for tests of a group."""
+    """One worker a file, but for tests of a group.
+
+    A worker begins a test only when it knows the one after it. So it gets its next file with the last test of the one
+    before; and with a file of a single test, which may take long, the file that takes least.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return super()._split_scope(nodeid).partition("::")[0]
+
+    def _reschedule(self, node: WorkerController) -> None:
+        if not self.workqueue or self._pending_of(self.assigned_work[node]) <= 1:
+            super()._reschedule(node)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        tests = next(iter(self.workqueue.values()))
+        super()._assign_work_unit(node)
+        if len(tests) == 1 and self.workqueue:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+            super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
@@ -50,8 +66,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def order(item: pytest.Item) -> tuple[int, float]:
-    """Alone on the lab; without it; on it, by the seconds that its file is said to take."""
+    """Alone on the lab; without it; on it; each by the seconds that its file is said to take; those of which none."""
     if item.get_closest_marker("alone"):
         return 0, 0.0
     seconds = item.get_closest_marker("seconds")
-    return (2 if item.get_closest_marker("lab") else 1), -seconds.args[0] if seconds else 0.0
+    if item.get_closest_marker("lab"):
+        return 2, -seconds.args[0] if seconds else 0.0
+    return (1, -seconds.args[0]) if seconds else (3, 0.0)

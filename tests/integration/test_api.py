@@ -32,6 +32,8 @@ from tests.integration.web_parts import (
 )
 from tests.product import wait_for
 
+pytestmark = pytest.mark.seconds(15)
+
 CONTRACT = {
     "/api/v1/services": {"get"},
     "/api/v1/services/{name}": {"get"},

@@ -18,7 +18,10 @@ from nodewise.adapters.git import GitCli
 from nodewise.domain.errors import GiveUp, RetryLater
 from tests.ports import free_port
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed"),
+    pytest.mark.seconds(6),
+]
 
 NOWHERE = "0" * 40
 

@@ -22,6 +22,8 @@ from tests.integration.web_parts import open_deps, serving, settings_in
 from tests.product import free_port
 from workers.web import make_web_app
 
+pytestmark = pytest.mark.seconds(10)
+
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "webhooks"
 PUSH = (DATA / "distribution" / "push.json").read_bytes()
