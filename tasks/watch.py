@@ -83,7 +83,12 @@ def _compare(deps: Deps, service: ServiceView, last: Rollout | None) -> drift.Ne
 
 
 def _runs(deps: Deps, service: ServiceView) -> bool:
-    return drift.runs_as_asked(service, Seen(service, tuple(deps.engine.tasks([service.id]))))
+    """One that is removed in this moment does not run; nor does it keep the others waiting."""
+    try:
+        tasks = tuple(deps.engine.tasks([service.id]))
+    except RetryLater:
+        return False
+    return drift.runs_as_asked(service, Seen(service, tasks))
 
 
 def _keep(deps: Deps, news: drift.News) -> None:

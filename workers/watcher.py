@@ -31,6 +31,7 @@ from workers.ears import LONGEST_WAIT, SETTLED, Ears
 from workers.runner import CeleryQueue, make_app
 
 LEASE_SECONDS = 10.0
+DRIFT_PAUSE, DRIFT_AT_ONCE = 0.5, 4  # seconds, and services: a burst of changes is taken in slowly
 DRIFT_EVERY = 30.0  # seconds between two looks at all services
 PATIENCE = 2.0  # seconds to wait for the thread's end
 LAST = 5  # seconds after SIGTERM when what still runs is cut off
@@ -129,7 +130,8 @@ class View:
         self._going: list[Going] = []
         self._pictures: dict[str, Picture] = {}
         self._cost = 0.0
-        self._polled = self._drift = float("-inf")
+        self._polled = self._drift = self._asked = float("-inf")
+        self._noted: set[str] = set()  # services to be looked at for drift, a few at a time: it is never urgent
 
     def look(self, heard: Heard) -> float:
         """Wake whom it concerns. Returns how many seconds later to look again. Raises RetryLater."""
@@ -140,7 +142,9 @@ class View:
             self._pictures = {}
         if self._now() >= self._polled + until_next(self._cost, bool(going)):
             self._poll(going)
-        return max(0.0, self._polled + until_next(self._cost, bool(going)) - self._now())
+        next_poll = self._polled + until_next(self._cost, bool(going))
+        next_drift = self._asked + DRIFT_PAUSE if self._noted else next_poll
+        return max(0.0, min(next_poll, next_drift) - self._now())
 
     def _poll(self, going: list[Going]) -> None:
         began = time.monotonic()
@@ -157,8 +161,13 @@ class View:
         if heard.anew or now >= self._drift + DRIFT_EVERY:
             self._drift = now
             return [Job(Verb.WATCH, "")]
-        ids = (heard.services - {g.service_id for g in going}) | let_go(self._going, going)
-        return [Job(Verb.WATCH, i) for i in sorted(ids)]
+        self._noted |= (heard.services - {g.service_id for g in going}) | let_go(self._going, going)
+        if not self._noted or now < self._asked + DRIFT_PAUSE:
+            return []
+        self._asked = now
+        few = sorted(self._noted)[:DRIFT_AT_ONCE]
+        self._noted -= set(few)
+        return [Job(Verb.WATCH, i) for i in few]
 
     def _ask(self, jobs: list[Job]) -> None:
         if jobs:
