@@ -8,6 +8,7 @@ import pytest
 
 from nodewise.domain.release import marked, with_image
 from nodewise.domain.swarm import ResolvedImage
+from nodewise.strategies import Terrain
 from nodewise.strategies.rolling import WHERE_NONE, update_settings
 from tasks.changes import HIDDEN, TOLD, Change, spec_changes
 from tests.integration.every_field import every_field
@@ -40,7 +41,7 @@ def test_the_same_spec_has_no_changes() -> None:
 
 @pytest.mark.parametrize("given", [full_spec(), spec(OLD), full_spec() | {"UpdateConfig": None, "Labels": None}])
 def test_a_rollout_writes_nothing_but_image_platforms_update_settings_and_mark(given) -> None:
-    config, _ = update_settings(given, NODES, (CONTAINER,), 60.0)
+    config, _ = update_settings(Terrain(given, (), NODES, (CONTAINER,), bake=60.0), (CONTAINER,))
     written = marked(with_image(given, IMAGE, ResolvedImage(NEW, PLATFORMS)), "r-1", config)
     changes = spec_changes(given, written)
     assert changes
