@@ -75,6 +75,8 @@ def plan_rollout(deps: Deps, rollout_id: str) -> Outcome:
         if ground.active is not None:
             return _wait_or_drop(deps, rollout, ground.active, resolved.digest)
         return _set_out(deps, rollout, ground, name, resolved)
+    except Conflict:
+        raise  # another rollout was quicker to the service, or to the place behind it: no fault of this one's
     except UserError as error:
         return planning.refuse(deps, rollout, str(error))
 
