@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Phase, Rollout
 from nodewise.store import Store
@@ -37,11 +39,51 @@ def under_way(w: World) -> Rollout:
     return first
 
 
+def pushed(w: World, tag: str) -> Rollout:
+    """The rollout that the push of *tag* has started, not planned yet."""
+    w.push(tag)
+    w.clock.advance(0.01)
+    w.pushed(tag)
+    event = w.queue.take()
+    while event is not None and not event.subject.startswith("e-"):
+        event = w.queue.take()
+    assert event is not None
+    perform(w.deps, event)
+    return w.latest()
+
+
+@pytest.mark.parametrize("how", ["pushes", "persons"])
+def test_what_was_asked_for_earlier_and_is_planned_later_does_not_replace_the_newer_one(how: str):
+    with world() as w:
+        under_way(w)
+        older, newer = (pushed(w, tag) if how == "pushes" else asked(w, tag) for tag in ("1.2.0", "1.3.0"))
+        w.perform(Job(Verb.PLAN, newer.id))
+        w.run(lambda: w.get(newer).phase is Phase.MOVING)
+        w.perform(Job(Verb.PLAN, older.id))
+        assert w.end(newer).phase is Phase.SUCCEEDED
+        ended = w.end(older)
+        assert (ended.phase, newer.id in ended.reason) == (Phase.SUPERSEDED, True)
+        w.wait(60)
+        assert w.running() == ["1.3.0"] * 3
+
+
 def asked(w: World, tag: str) -> Rollout:
     w.clock.advance(0.01)
     rollout = w.deploy(w.push(tag))
     w.queue.wipe()
     return rollout
+
+
+def test_what_was_asked_for_earlier_goes_when_the_newer_one_could_not_begin():
+    with world() as w:
+        under_way(w)
+        older = asked(w, "1.2.0")
+        w.clock.advance(0.01)
+        newer = w.deploy(w.image("9.9.9"))
+        w.perform(Job(Verb.PLAN, newer.id))
+        assert w.get(newer).phase is Phase.FAILED
+        assert w.end(older).phase is Phase.SUCCEEDED
+        assert w.running() == ["1.2.0"] * 3
 
 
 def test_two_that_come_to_wait_at_the_same_moment_are_both_accounted_for():
