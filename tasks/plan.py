@@ -62,7 +62,7 @@ def plan_rollout(deps: Deps, rollout_id: str) -> Outcome:
     ground = planning.survey(deps, rollout.service)
     if ground is None:
         return planning.refuse(deps, rollout, f"the swarm has no service {rollout.service!r}")
-    wait = _not_yet(deps, rollout, ground.labels)
+    wait = _overtaken(deps, rollout) or _not_yet(deps, rollout, ground.labels)
     if wait is not None:
         return wait
     try:
@@ -75,8 +75,22 @@ def plan_rollout(deps: Deps, rollout_id: str) -> Outcome:
         if ground.active is not None:
             return _wait_or_drop(deps, rollout, ground.active, resolved.digest)
         return _set_out(deps, rollout, ground, name, resolved)
+    except Conflict:
+        raise  # another rollout was quicker to the service, or to the place behind it: no fault of this one's
     except UserError as error:
         return planning.refuse(deps, rollout, str(error))
+
+
+def _overtaken(deps: Deps, rollout: Rollout) -> Outcome | None:
+    """Workers plan side by side: what was asked for later may have come first, and is not to be replaced by this.
+
+    A service of an app goes by its app's order.
+    """
+    if rollout.app_rollout:
+        return None
+    others = deps.store.rollouts(rollout.service)
+    newer = next((r for r in others if r.asked > rollout.asked and r.settled), None)
+    return planning.end(deps, rollout, Cause.REPLACED, f"replaced by the newer {newer.id}") if newer else None
 
 
 def resolve(deps: Deps, image: str) -> tuple[ImageName, ResolvedImage]:

@@ -14,6 +14,11 @@ def new_id(prefix: str, now: float) -> str:
     return f"{prefix}-{when}{_digits(secrets.randbits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)}"
 
 
+def time_of(id_: str) -> str:
+    """When an id was made, to the millisecond, as text that sorts; the same for ids of all kinds."""
+    return id_.partition("-")[2][:_TIME_DIGITS]
+
+
 def _digits(number: int, count: int) -> str:
     text = ""
     for _ in range(count):

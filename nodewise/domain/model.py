@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from nodewise.domain.ids import time_of
 from nodewise.domain.steps import GatePlan, Reading, Step
 from nodewise.domain.swarm import NodeView, ServiceView, Spec, TaskView
 
@@ -223,6 +224,18 @@ class Rollout:
     def mark(self) -> str:
         """The service label's value once this rollout has written the service."""
         return self.id
+
+    @property
+    def asked(self) -> str:
+        """When it was asked for, as text that sorts: by its event, however late the event was turned into it."""
+        return time_of(self.event_id or self.id)
+
+    @property
+    def settled(self) -> bool:
+        """Whether what it brings is what the service is about to run, or runs because of it."""
+        if self.phase.active or self.phase is Phase.QUEUED:
+            return True
+        return (self.ends_as or self.phase) is Phase.SUCCEEDED and self.started_at is not None
 
     @property
     def back_mark(self) -> str:
