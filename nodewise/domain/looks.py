@@ -84,11 +84,17 @@ def _make_way(rollout: Rollout, seen: Seen, now: float) -> Finding:
     Where a task does not come up, it is not waited for: taking back touches nothing but what this rollout moved.
     """
     coming = [t for t in wanted_tasks(seen) if not t.running]
-    if not coming:
+    if not coming and rollout.plan is not None and _begins_with_a_write(rollout.plan):
         return Finding(Cause.REPLACED, f"replaced by the newer {seen.newer}")
-    if now - seen.newer_since > PATIENCE:
+    if coming and now - seen.newer_since > PATIENCE:
         return Finding(Cause.MAKE_WAY, f"makes way for the newer {seen.newer}", coming[0])
     return Finding(Cause.PROGRESS)
+
+
+def _begins_with_a_write(plan: Plan) -> bool:
+    """Whether the next rollout of this service would write it at once. One that begins with candidates or chores may
+    end before it has written: then the service would stand half-way, so it waits for the end of this one."""
+    return not (plan.staged or plan.approval or any(c.name != "after" for c in plan.chores))
 
 
 def _after_all(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen) -> Finding:

@@ -206,6 +206,17 @@ def test_a_node_that_joins_in_the_middle_gets_the_new_release_with_the_promotion
         assert {s.node for s in ended.steps if s.state is StepState.PASSED} >= {"node9"}
 
 
+def test_a_newer_one_waits_for_the_end_of_a_promotion_and_its_failure_leaves_one_release_everywhere():
+    with world() as w:
+        w.service(**FIVE, steps="1", update={"Delay": 3_000_000_000})
+        first = w.deploy(w.push("1.1.0"))
+        w.run(lambda: 0 < w.running().count("1.1.0") < 5)
+        second = w.deploy(w.push("1.2.0", exits_after=1.0, exit_code=1))
+        assert w.end(second).phase is Phase.ROLLED_BACK
+        assert w.end(first).phase is Phase.SUCCEEDED
+        assert w.running() == ["1.1.0"] * 5
+
+
 def test_a_newer_deploy_takes_the_candidates_place():
     with world() as w:
         w.service(**FIVE, bake="5s")
