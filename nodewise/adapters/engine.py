@@ -16,6 +16,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -136,27 +137,42 @@ class SwarmEngine:
         Swarm compares by value: a task that ended long ago is up to date again when the service goes back
         to what that task was made from. Failures of one rollout are those that were not there before it.
         """
-        if not service_ids:
-            return []
-        wanted = {"service": list(service_ids)}
 
-        def both(client: Client) -> tuple[list[Any], set[str]]:
-            tasks = get_json(client, "/tasks", filters=wanted)
-            fresh = get_json(client, "/tasks", filters={**wanted, "_up-to-date": ["true"]})
-            return tasks, {t["ID"] for t in fresh}
+        def both(client: Client, services: list[str]) -> list[TaskView]:
+            tasks = get_json(client, "/tasks", filters={"service": services})
+            fresh = {
+                t["ID"] for t in get_json(client, "/tasks", filters={"service": services, "_up-to-date": ["true"]})
+            }
+            return [task_view(raw, raw["ID"] in fresh) for raw in tasks]
 
-        tasks, fresh = self._read(both)
-        return [task_view(raw, raw["ID"] in fresh) for raw in tasks]
+        return self._of_those_there(service_ids, both)
 
     def live_tasks(self, service_ids: Sequence[str]) -> list[TaskView]:
         """The tasks that the swarm wants to run, history excluded, in one call. ``up_to_date`` is not asked for.
 
         Those of a job are wanted as "complete", from their beginning on, and keep that once they are.
         """
-        if not service_ids:
-            return []
-        wanted = {"service": list(service_ids), "desired-state": ["running", "ready", "complete"]}
-        return [task_view(raw, False) for raw in self._read(lambda c: get_json(c, "/tasks", filters=wanted))]
+
+        def live(client: Client, services: list[str]) -> list[TaskView]:
+            wanted = {"service": services, "desired-state": ["running", "ready", "complete"]}
+            return [task_view(raw, False) for raw in get_json(client, "/tasks", filters=wanted)]
+
+        return self._of_those_there(service_ids, live)
+
+    def _of_those_there(
+        self, service_ids: Sequence[str], question: Callable[[Client, list[str]], list[TaskView]]
+    ) -> list[TaskView]:
+        """An engine refuses the whole question for one service that is not there any more: it is put without that."""
+        services = list(service_ids)
+        while services:
+            try:
+                return self._managers.ask(partial(_put, question, services))
+            except APIError as error:
+                gone = [s for s in services if s in words(error)] if error.status_code == 404 else []
+                if not gone:
+                    raise read_error(error) from error
+                services = [s for s in services if s not in gone]
+        return []
 
     def nodes(self) -> list[NodeView]:
         """Every node of the swarm."""
@@ -214,6 +230,12 @@ class SwarmEngine:
             return self._managers.ask(question)
         except APIError as error:
             raise read_error(error) from error
+
+
+def _put(
+    question: Callable[[Client, list[str]], list[TaskView]], services: list[str], client: Client
+) -> list[TaskView]:
+    return question(client, services)
 
 
 def _found(client: Client, name_or_id: str) -> Any:

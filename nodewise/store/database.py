@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from nodewise.domain.errors import RetryLater, UserError
 
 _WRITE = "nodewise_write"
-_BUSY_MS = 10_000
+_BUSY_MS = 25_000  # writers wait for one another, and SQLite serves them in no order
 
 
 class Database:

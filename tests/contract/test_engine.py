@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nodewise.domain.errors import Conflict, GiveUp, NodewiseError, NotFound, OutOfSequence
+from nodewise.domain.errors import Conflict, GiveUp, NotFound, OutOfSequence
 from nodewise.domain.images import ImageName
 from nodewise.domain.release import marked
 from tests.contract.changes import ALL_AT_ONCE, host_port, ids, on_nodes, with_label, with_task
@@ -64,13 +64,19 @@ def test_a_name_that_is_taken_is_a_conflict(ground: Ground) -> None:
         ground.engine.create_service(service.spec)
 
 
+def test_a_service_that_is_not_there_any_more_keeps_nobody_from_the_tasks_of_the_others(ground: Ground) -> None:
+    gone, there = ground.create("gone"), ground.started(ground.create("there"))
+    ground.engine.remove_service(gone.id)
+    for ask in (ground.engine.tasks, ground.engine.live_tasks):
+        assert {t.service_id for t in ask([gone.id, there.id])} == {there.id}
+
+
 def test_a_service_that_is_removed_is_gone_with_its_tasks_and_removing_it_again_is_no_error(ground: Ground) -> None:
     service = ground.started(ground.create("removed"))
     ground.engine.remove_service(service.id)
     assert ground.engine.service(service.id) is None
     for ask in (ground.engine.tasks, ground.engine.live_tasks):
-        with pytest.raises(NodewiseError, match=f"{service.id} not found"):
-            ask([service.id])
+        assert ask([service.id]) == []
     ground.engine.remove_service(service.id)
     with pytest.raises(GiveUp, match="not found"):
         ground.engine.update_service(service.id, service.version, service.spec)
