@@ -161,8 +161,11 @@ def walk(
     bake: float,
     now: float,
 ) -> tuple[Step, ...]:
-    """Every step after one more observation. A node that joins in the middle gets a step of its own."""
-    wanted = [t for t in tasks if t.desired == "running" and t.node_id]
+    """Every step after one more observation. A node that joins in the middle gets a step of its own.
+
+    A new task waits as "ready" while the old one before it stops: the node moves, and has not lost the service.
+    """
+    wanted = [t for t in tasks if t.desired in ("running", "ready") and t.node_id]
     known = {s.node_id for s in steps}
     joined = sorted({t.node_id for t in wanted if t.up_to_date} - known)
     new = [Step(i, nodes[i].name if i in nodes else i, since=now) for i in joined]

@@ -357,3 +357,13 @@ def test_a_paused_node_that_keeps_the_release_that_was_taken_back_is_told():
     ended = decide(going, replace(look, nodes=nodes), 1.0).rollout
     assert ended.phase is Phase.ROLLED_BACK
     assert ended.reason == "node2 failed; paused, and left with the release that was taken back: node1"
+
+
+def test_a_node_whose_new_task_waits_for_the_old_one_to_stop_is_moving_and_named_when_the_deadline_passes():
+    waits = task(1, state="preparing", desired="ready")
+    look = seen(written(), waits, task(1, new=False, desired="shutdown"), task(2), task(3), readings=ALL_PASS)
+    moving = decide(rollout(), look, 1.0).rollout
+    assert moving.steps[0].state is StepState.MOVING
+    late = decide(replace(moving, deadline_at=2.0), look, 3.0).rollout
+    assert late.phase is Phase.ROLLING_BACK
+    assert "not done: node1 (task preparing)" in late.reason
