@@ -76,7 +76,10 @@ def resolved_image(raw: Raw) -> ResolvedImage:
 
 
 def demultiplexed(stream: bytes) -> str:
-    """A log stream as text. Frames carry stdout and stderr; a container with a TTY sends no frames."""
+    """A log stream as text. Frames carry stdout and stderr; a container with a TTY sends no frames.
+
+    A frame of the engine's own says why some logs could not be had (moby, pkg/stdcopy: Systemerr); that is text too.
+    """
     if not _framed(stream, 0):
         return stream.decode("utf-8", "replace")
     parts, at = [], 0
@@ -98,7 +101,7 @@ def padded(timestamp: str) -> str:
 
 
 def _framed(stream: bytes, at: int) -> bool:
-    return len(stream) - at >= _FRAME.size and stream[at] <= 2 and stream[at + 1 : at + 4] == b"\0\0\0"
+    return len(stream) - at >= _FRAME.size and stream[at] <= 3 and stream[at + 1 : at + 4] == b"\0\0\0"
 
 
 def _exit_code(status: Raw) -> int | None:

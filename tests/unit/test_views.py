@@ -170,6 +170,12 @@ def test_a_stream_cut_off_in_a_frame_gives_what_came() -> None:
     assert views.demultiplexed(frame(1, b"one\n") + frame(2, b"two\n")[:-2]) == "one\ntw"
 
 
+def test_the_engines_own_word_on_logs_that_it_cannot_have_is_readable() -> None:
+    stream = frame(1, b"one\n") + frame(3, b"Error grabbing logs: node w1 is not available")
+    assert views.demultiplexed(stream) == "one\nError grabbing logs: node w1 is not available"
+    assert views.demultiplexed(frame(3, b"Error grabbing logs")) == "Error grabbing logs"
+
+
 def test_a_tty_sends_no_frames() -> None:
     assert views.demultiplexed(b"hello from a terminal\r\n") == "hello from a terminal\r\n"
     assert views.demultiplexed(b"") == ""
