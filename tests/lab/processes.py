@@ -28,11 +28,15 @@ def wait_until(what: str, look: Callable[[], object], seconds: float = 120.0, ev
 
 
 def start_time(pid: int) -> str:
-    """A process's start in clock ticks: with the pid it names one process for ever (proc(5), stat)."""
+    """A process's start in clock ticks: with the pid it names one process for ever (proc(5), stat).
+
+    Empty for one that has ended, even while its parent, who may be another test worker, has not taken note of it.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
         return ""
+    return "" if fields[0] == "Z" else fields[19]
 
 
 class Recorded:
