@@ -122,6 +122,7 @@ def test_every_node_has_its_name_and_the_address_where_it_answers(ground: Ground
     assert all(n.engine_version and (n.state, n.availability) == ("ready", "active") for n in nodes)
 
 
+@pytest.mark.alone
 def test_tasks_are_only_where_their_constraints_hold_and_leave_when_they_do_no_longer(ground: Ground) -> None:
     one, two = ground.workers()
     ground.set_node(one, shelf="top")
@@ -143,6 +144,7 @@ def test_tasks_are_only_where_their_constraints_hold_and_leave_when_they_do_no_l
         ground.set_node(two)
 
 
+@pytest.mark.alone
 def test_a_drained_node_loses_its_tasks_and_only_a_global_service_comes_back_by_itself(ground: Ground) -> None:
     one, two = ground.workers()
     workers = on_nodes("node.role==worker")
@@ -166,6 +168,7 @@ def test_a_drained_node_loses_its_tasks_and_only_a_global_service_comes_back_by_
     assert {ground.service(s.id).update_state for s in (everywhere, moving)} == {""}
 
 
+@pytest.mark.alone
 def test_a_paused_node_keeps_its_tasks_and_gets_no_new_ones(ground: Ground) -> None:
     one, two = ground.workers()
     service = ground.started(

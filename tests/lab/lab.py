@@ -87,8 +87,8 @@ class Lab:
                 shutil.rmtree(data, ignore_errors=True)
 
     def is_whole(self) -> bool:
-        """Every engine runs on its cable, and every node is ready and active."""
-        if not all(n.is_up and n.is_connected for n in self.nodes):
+        """Every engine has been on its cable since it was started, and every node is ready and active."""
+        if not all(n.is_up and n.is_connected and not n.has_been_cut for n in self.nodes):
             return False
         try:
             return self._all_ready()
@@ -100,6 +100,8 @@ class Lab:
         for node in self.nodes:
             if node.is_up:
                 node.heal()
+            if node.has_been_cut:
+                node.kill()
         each(self.nodes, Node.start)
         try:
             self._form_swarm()
@@ -145,10 +147,6 @@ class Lab:
             and (n["Spec"]["Role"] == "worker" or n.get("ManagerStatus", {}).get("Reachability") == "reachable")
         ]
         return len(good) == len(self.nodes)
-
-    def await_whole(self) -> None:
-        """Wait until every node is ready again, after something was done to one."""
-        wait_until("a whole lab", self.is_whole)
 
     # -- what tests need ---------------------------------------------------------------------------
 

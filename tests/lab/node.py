@@ -105,8 +105,19 @@ class Node:
         """Pull the plug: engine, containers and all."""
         kill_all([p for p in (self._process.pid, *network.pids_in(self.namespace)) if p])
 
+    @property
+    def has_been_cut(self) -> bool:
+        """Since its engine was started, however it is connected now.
+
+        Once it is back the swarm may never give this node's logs again, though it counts as ready: a manager notes
+        the end of the old connection after the beginning of the new one, and takes the node for gone (swarmkit,
+        manager/logbroker/broker.go: nodeDisconnected; seen on a 20.10). Its engine has to be started again.
+        """
+        return (self.run_dir / "has-been-cut").exists()
+
     def cut(self) -> None:
         """Cut the node off the network; its containers go on."""
+        (self.run_dir / "has-been-cut").touch()
         network.cable(self.namespace, False)
 
     def heal(self) -> None:
