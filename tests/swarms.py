@@ -74,9 +74,13 @@ class Ground(ABC):
         while True:
             value = fact()
             if value or self.now() > end:
-                assert value, f"not so within {seconds} s"
+                assert value, f"not so within {seconds} s; there is: {self._what_there_is()}"
                 return value
             self.pass_time(LOOK)
+
+    def _what_there_is(self) -> list[object]:
+        services = [s for s in map(self.engine.service, self.made) if s is not None]
+        return [(s.name, s.update_state, s.update_message, *self.tasks(s.id)) for s in services]
 
     def always(self, fact: Callable[[], object], seconds: float) -> None:
         """*fact* is true at every look for so long."""
@@ -139,7 +143,8 @@ class Ground(ABC):
         return len(tasks) == count and all(t.running and t.up_to_date for t in tasks)
 
     def ended(self, service_id: str, *states: str) -> list[TaskView]:
-        return [t for t in self.tasks(service_id) if t.state in states]
+        """The tasks that have ended so, and are not wanted any more: the swarm notes that a moment later."""
+        return [t for t in self.tasks(service_id) if t.state in states and t.desired != "running"]
 
     def is_in(self, service_id: str, *states: str) -> ServiceView | None:
         service = self.service(service_id)
