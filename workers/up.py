@@ -13,7 +13,9 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
 
@@ -43,12 +45,17 @@ def up(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
 
 def _run(settings: Settings, run_dir: Path, ready: Callable[[], None]) -> None:
     refuse_taken_port(settings.listen)
-    with closing(Store.open(settings.database_url)) as store:
-        store.migrate()
+    with ProcessPoolExecutor(1, get_context("fork")) as apart:  # what it imports goes with it
+        apart.submit(_migrate, settings.database_url).result()
     write_pid(run_dir / "up.pid", os.getpid())
     gc.collect()
     gc.freeze()  # what is shared with the children stays shared: no collection touches it
     Supervisor(settings, run_dir).run(ready)
+
+
+def _migrate(database_url: str) -> None:
+    with closing(Store.open(database_url)) as store:
+        store.migrate()
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from nodewise.store.builds import BuildQueries
 from nodewise.store.database import Database
 from nodewise.store.deliveries import Accepted, DeliveryQueries
 from nodewise.store.locks import LockQueries
-from nodewise.store.migrate import migrate
 from nodewise.store.outbox import Lease, OutboxQueries
 from nodewise.store.rollouts import RolloutQueries
 
@@ -34,6 +33,8 @@ class Store(DeliveryQueries, RolloutQueries, BuildQueries, OutboxQueries, Access
 
     def migrate(self) -> None:
         """Bring the schema up to date."""
+        from nodewise.store.migrate import migrate  # 11 MiB that nothing else needs
+
         migrate(self._db)
 
     def ping(self) -> None:
