@@ -29,7 +29,7 @@ from nodewise.config.windows import Windows
 from nodewise.domain.errors import UserError
 from nodewise.domain.model import Approval, OnFailure
 from nodewise.domain.steps import GatePlan
-from nodewise.domain.swarm import ROLLOUT_LABEL
+from nodewise.domain.swarm import OWN_LABELS
 from nodewise.domain.urls import without_login
 from nodewise.policy import Policy
 
@@ -213,7 +213,7 @@ class ServiceLabels:
 def read_labels(labels: Mapping[str, str], defaults: Mapping[str, str]) -> ServiceLabels:
     """Read a service's labels over *defaults* (names without ``nodewise.``). Never raises."""
     given = {f"{PREFIX}{k}": v for k, v in defaults.items()}
-    given |= {k: v for k, v in labels.items() if k.startswith(PREFIX) and k != ROLLOUT_LABEL}
+    given |= {k: v for k, v in labels.items() if k.startswith(PREFIX) and k not in OWN_LABELS}
     problems: list[Problem] = []
     values = dict(_default_values())
     for full, text in given.items():

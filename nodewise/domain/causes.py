@@ -36,6 +36,7 @@ class Cause(StrEnum):
     MAKE_WAY = "makes way for a newer one"
     WAY_MADE = "way made"
     NOT_WRITTEN = "not written yet"
+    NODE_LOST = "lost a node"
     PROGRESS = "progress"
     HELD = "held"
     CONVERGED = "converged"
@@ -133,6 +134,20 @@ def all_up_to_date(service: ServiceView, seen: Seen) -> bool:
         return False
     replicas = service.replicas
     return bool(wanted) if replicas is None else len({t.slot for t in wanted}) >= replicas
+
+
+def lost_tasks(service: ServiceView, seen: Seen) -> frozenset[str]:
+    """New tasks that were given up with their node before they ran: the update may wait for them without end.
+
+    Swarm's updater has no deadline for a task to come up, and does not look at its node (swarmkit,
+    manager/orchestrator/update/updater.go, updateTask). Empty where our last write has named them all: any
+    other spec makes it begin again, with what is left to do.
+    """
+    if service.update_state != "updating":
+        return frozenset()
+    down = {n.id for n in seen.nodes.values() if n.state == "down"}
+    lost = {t.id for t in seen.tasks if t.up_to_date and t.node_id in down and t.given_up}
+    return frozenset(lost) if lost - service.lost else frozenset()
 
 
 def is_base(plan: Plan, service: ServiceView) -> bool:

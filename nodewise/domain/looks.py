@@ -19,6 +19,7 @@ from nodewise.domain.causes import (
     kept_there,
     late,
     left_behind,
+    lost_tasks,
     not_back,
     past_deadline,
     stuck,
@@ -55,10 +56,14 @@ def _moving(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now:
     if converged(rollout, service, seen):
         return _after_all(rollout, plan, service, seen)
     if rollout.kind is Kind.ROLLBACK:
-        return Finding(Cause.EXPIRED, past_deadline(plan, rollout)) if late(rollout, now) else Finding(Cause.PROGRESS)
+        if late(rollout, now):
+            return Finding(Cause.EXPIRED, past_deadline(plan, rollout))
+        return Finding(Cause.NODE_LOST if lost_tasks(service, seen) else Cause.PROGRESS)
     if rollout.abort:
         return Finding(Cause.ABORTED, f"aborted by {rollout.abort}")
     found = veto(rollout, plan, service, seen)
+    if found is None and lost_tasks(service, seen):
+        return Finding(Cause.NODE_LOST)
     if found is None and late(rollout, now):
         found = Finding(Cause.VETO, past_deadline(plan, rollout), stuck(seen))
     if found is not None:
@@ -163,7 +168,7 @@ def _rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
     if service.mark != rollout.back_mark and service.update_state.startswith("rollback"):
         return Finding(Cause.SWARM_TURNED_ROUND, *why_swarm(service, seen))
     if not all_up_to_date(service, seen):
-        return Finding(Cause.PROGRESS)
+        return Finding(Cause.NODE_LOST if lost_tasks(service, seen) else Cause.PROGRESS)
     return Finding(_BACK.get(rollout.turned, Cause.CONVERGED), _and_kept(rollout, service, seen))
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from nodewise.domain.swarm import ROLLOUT_LABEL, ResolvedImage, Spec, image_of
+from nodewise.domain.swarm import LOST_LABEL, OWN_LABELS, ROLLOUT_LABEL, ResolvedImage, Spec, image_of
 
 
 class ReleaseState(StrEnum):
@@ -49,12 +49,13 @@ def fingerprint(spec: Spec) -> str:
     replicated = (essence.get("Mode") or {}).get("Replicated")
     if replicated is not None:
         replicated.pop("Replicas", None)
-    (essence.get("Labels") or {}).pop(ROLLOUT_LABEL, None)
+    for label in OWN_LABELS:
+        (essence.get("Labels") or {}).pop(label, None)
     return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
 
 
 def same_spec(one: Spec, other: Spec) -> bool:
-    """Whether two specs ask for the same, but for the scale.
+    """Whether two specs ask for the same, but for the scale and for tasks that were lost on the way.
 
     An engine gives back what was written to it, but leaves out or fills in what is empty or zero; that is no change.
     """
@@ -65,7 +66,7 @@ def _essence(spec: Spec) -> Any:
     replicated = (spec.get("Mode") or {}).get("Replicated")
     if replicated is not None:
         spec = {**spec, "Mode": {"Replicated": {**replicated, "Replicas": 0}}}
-    return _full(spec)
+    return _full({**spec, "Labels": {k: v for k, v in (spec.get("Labels") or {}).items() if k != LOST_LABEL}})
 
 
 def _full(value: Any) -> Any:
@@ -101,6 +102,13 @@ def marked(spec: Spec, mark: str, update_config: Mapping[str, Any] | None = None
     return spec
 
 
+def without_lost(spec: Spec, tasks: Collection[str]) -> Spec:
+    """The spec as it is written again, for an update that is to go on without *tasks*."""
+    if not tasks:
+        return spec
+    return {**spec, "Labels": {**(spec.get("Labels") or {}), LOST_LABEL: " ".join(sorted(tasks))}}
+
+
 def unmarked(spec: Spec, written: Mapping[str, Any] | None, original: Mapping[str, Any] | None) -> Spec:
     """The inverse of :func:`marked`: the user's spec.
 
@@ -111,7 +119,8 @@ def unmarked(spec: Spec, written: Mapping[str, Any] | None, original: Mapping[st
     spec = copy.deepcopy(spec)
     labels = spec.get("Labels")
     if labels is not None:
-        labels.pop(ROLLOUT_LABEL, None)
+        for label in OWN_LABELS:
+            labels.pop(label, None)
     config = dict(spec.get("UpdateConfig") or {})
     if written and all(config.get(key) == value for key, value in written.items()):
         if original is None:

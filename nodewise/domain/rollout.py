@@ -23,14 +23,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nodewise.domain.causes import Cause, Finding
+from nodewise.domain.causes import Cause, Finding, lost_tasks
 from nodewise.domain.chores import with_chores
 from nodewise.domain.effects import Effect, KeepEvidence, MakeHelper, RemoveHelper, WriteSpec
 from nodewise.domain.errors import NodewiseError
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.looks import detect, unwanted
 from nodewise.domain.model import ACTIVE, COMING, TERMINAL, Kind, Phase, Plan, Rollout, Seen
-from nodewise.domain.release import keeping_scale, marked
+from nodewise.domain.release import keeping_scale, marked, without_lost
 from nodewise.domain.staging import open_question, walked
 from nodewise.domain.steps import Step, next_reading, walk
 from nodewise.domain.swarm import ServiceView, Spec
@@ -93,6 +93,7 @@ TABLE: Mapping[tuple[Phase, Cause], Phase] = {
     (_P.STAGING, _C.REPLACED): _P.SUPERSEDED,
     (_P.STAGING, _C.FOREIGN_HAND): _P.CHANGED,
     (_P.MOVING, _C.NOT_WRITTEN): _P.MOVING,
+    (_P.MOVING, _C.NODE_LOST): _P.MOVING,
     (_P.MOVING, _C.PROGRESS): _P.MOVING,
     (_P.MOVING, _C.CHORES): _P.FINISHING,
     (_P.MOVING, _C.TO_WATCH): _P.WATCHING,
@@ -124,6 +125,7 @@ TABLE: Mapping[tuple[Phase, Cause], Phase] = {
     (_P.WATCHING, _C.REPLACED): _P.SUPERSEDED,
     (_P.WATCHING, _C.FOREIGN_HAND): _P.CHANGED,
     (_P.ROLLING_BACK, _C.NOT_WRITTEN): _P.ROLLING_BACK,
+    (_P.ROLLING_BACK, _C.NODE_LOST): _P.ROLLING_BACK,
     (_P.ROLLING_BACK, _C.PROGRESS): _P.ROLLING_BACK,
     (_P.ROLLING_BACK, _C.CONVERGED): _P.ROLLED_BACK,
     (_P.ROLLING_BACK, _C.TAKEN_BACK): _P.ABORTED,
@@ -270,10 +272,16 @@ def _noted(rollout: Rollout, finding: Finding, seen: Seen) -> Rollout:
     return replace(rollout, held=finding.reason, plan=replace(rollout.plan, failed_before=tuple(sorted(judged))))
 
 
+_WRITTEN = (Cause.NOT_WRITTEN, Cause.NODE_LOST)
+
+
 def _effects(rollout: Rollout, finding: Finding, seen: Seen) -> tuple[Effect, ...]:
     effects: list[Effect] = list(finding.effects)
-    if seen.service is not None and (finding.cause is Cause.NOT_WRITTEN or _turns(rollout, seen.service)):
-        effects.append(WriteSpec(rollout.service_id, seen.service.version, _spec_to_write(rollout, seen.service)))
+    service = seen.service
+    if service is not None and (finding.cause in _WRITTEN or _turns(rollout, service)):
+        lost = lost_tasks(service, seen) if finding.cause is Cause.NODE_LOST else ()
+        spec = without_lost(_spec_to_write(rollout, service), lost)
+        effects.append(WriteSpec(rollout.service_id, service.version, spec))
     if rollout.failing_task and not rollout.evidence:
         tasks = (*seen.tasks, *(t for h in seen.helpers for t in h.tasks))
         error = next((t.error for t in tasks if t.id == rollout.failing_task), "")

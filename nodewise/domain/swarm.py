@@ -12,7 +12,11 @@ from typing import Any
 Spec = dict[str, Any]  # a ServiceSpec exactly as the Engine API sends it
 
 ROLLOUT_LABEL = "nodewise.rollout"
+LOST_LABEL = "nodewise.lost"  # tasks that went with their node and that the update goes on without, see causes.py
 HELPER_LABEL = "nodewise.helper"  # on a service that a rollout made for itself: what it is for, see helpers.py
+OWN_LABELS = (ROLLOUT_LABEL, LOST_LABEL)  # on a user's service, for a rollout's sake
+
+_COMING = ("new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,11 @@ class ServiceView:
     def mark(self) -> str:
         """Which of our writes this spec is; empty when none."""
         return self.labels.get(ROLLOUT_LABEL, "")
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """Ids of the tasks that our last write told Swarm's update to go on without."""
+        return frozenset(self.labels.get(LOST_LABEL, "").split())
 
     @property
     def helper(self) -> str:
@@ -78,6 +87,11 @@ class TaskView:
     def failed(self) -> bool:
         """Ended by itself. A task that was told to stop, or lost with its node, has not failed."""
         return self.state in ("failed", "rejected", "complete")
+
+    @property
+    def given_up(self) -> bool:
+        """Told to stop before it ever ran."""
+        return self.desired not in ("running", "ready") and self.state in _COMING
 
     @property
     def place(self) -> str:
