@@ -113,11 +113,13 @@ class Scene:
         track: str = "semver:^1",
         update: dict[str, Any] | None = None,
         checked: bool = True,
+        on: Sequence[str] = (),
         **labels: str,
     ) -> str:
         """A service on the sample app, running before this returns. ``replicas`` None: global.
 
-        ``checked``: with a health check of its own. ``labels``: without ``nodewise.``, two underscores for a dot.
+        ``checked``: with a health check of its own. ``on``: the names of the only nodes that it may run on.
+        ``labels``: without ``nodewise.``, two underscores for a dot.
         """
         full = f"{self.name}-{name}"
         marks = {f"nodewise.{key.replace('__', '.')}": value for key, value in labels.items()}
@@ -140,6 +142,7 @@ class Scene:
                     },
                 },
                 "RestartPolicy": {"Condition": "any", "Delay": SECOND},
+                "Placement": {"Constraints": self._only(on)},
             },
             "Mode": mode,
             "UpdateConfig": {"Parallelism": 1, "FailureAction": "pause", "Order": "stop-first", **(update or {})},
@@ -149,9 +152,13 @@ class Scene:
         client._result(client._post_json(client._url("/services/create"), data=spec), True)
         self._created.append(full)
         if replicas != 0:
-            wanted = len(self.lab.nodes) if replicas is None else replicas
+            wanted = len(on or self.lab.nodes) if replicas is None else replicas
             wait_for(f"{full} to run", lambda: len(self.running_tags(full)) == wanted)
         return full
+
+    def _only(self, on: Sequence[str]) -> list[str]:
+        """Constraints can say "and", but not "or": the nodes that are meant are those that are left."""
+        return [f"node.hostname!={n.name}" for n in self.lab.nodes if on and n.name not in on]
 
     def runs_everywhere(self, service: str, tag: str, count: int) -> None:
         """Exactly *count* tasks run, all of them as *tag*."""
