@@ -1,21 +1,33 @@
 """What fails around Nodewise in the middle of a rollout of every strategy: it ends right, with no hand needed.
 
 Three apps are on their way at once when the fault strikes: one ``rolling``, one ``staged``, and one of two services by
-``cells``, each with a part of its nodes moved and a part not. The tests only wait from then on. The right end after
-the death of a worker is success: its tasks run elsewhere, or are not wanted any more, and no release is to blame.
+``cells``, each with a part of its nodes moved and a part not. The tests only wait from then on. Which end is right:
+
+| fault                             | end                                                                            |
+| --------------------------------- | ------------------------------------------------------------------------------ |
+| the managers' leader dies         | succeeded: Swarm's new leader goes on, and no release is to blame for a node   |
+| a worker with tasks dies          | succeeded: its tasks run elsewhere, or are not wanted any more                 |
+| the registry dies, nodes are cold | rolled back: a node that cannot pull the release cannot run it                 |
+| the same, the nodes have pulled   | succeeded: nothing that is left to do needs the registry                       |
+| the registry is away for a while  | succeeded: what is not planned yet waits for it                                |
+| the managers cannot be reached    | succeeded: what could not be seen is no reason to turn round                   |
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.node import Node
 from tests.product import wait_for
+from tests.relay import relays
 from tests.scene import SECOND, Scene, open_scene
 
 pytestmark = [
@@ -23,13 +35,14 @@ pytestmark = [
     pytest.mark.alone,
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    pytest.mark.seconds(95),
+    pytest.mark.seconds(400),
 ]
 
 PATIENCE = 180  # seconds for anything that is waited for: the machine may be busy
 OLD, NEW = "1.0.0", "1.1.0"
 PARTS = ("rolling", "staged", "cells")
 SLOW = {"Monitor": SECOND, "Delay": 10 * SECOND}  # long enough that all are on their way at the same time
+CUT = 20.0  # seconds without a manager
 
 
 @dataclass(frozen=True)
@@ -133,6 +146,26 @@ class Trio:
         return sorted(n["Description"]["Hostname"] for n in nodes if n["Status"]["State"] == "down")
 
 
+def leader_of(lab: Lab) -> Node:
+    with lab.managers[0].client() as client:
+        leads = [n for n in client.nodes() if n.get("ManagerStatus", {}).get("Leader")]
+    return lab[leads[0]["Description"]["Hostname"]]
+
+
+def test_the_leader_of_the_managers_dies_with_the_tasks_that_it_ran(lab: Lab):
+    """Its tasks are lost with it, updaters begin again on the next leader, and Nodewise was talking to it."""
+    leader = leader_of(lab)
+    hosts = sorted((n.docker_host for n in lab.managers), key=lambda host: host != leader.docker_host)
+    with open_scene("leader", NODEWISE_DOCKER_HOSTS=",".join(hosts)) as scene:
+        scene.lab.managers.sort(key=lambda n: n.name == leader.name)  # the test itself talks to one that lives on
+        trio = Trio(scene, (leader.name, "w1", "w2"), (leader.name, "w2"))
+        trio.create()
+        trio.set_out()
+        leader.kill()
+        trio.all_succeed(three=2, two=1)
+        assert trio.dead() == [leader.name]
+
+
 def test_a_worker_dies_with_the_tasks_that_it_ran(lab: Lab):
     with open_scene("worker") as scene:
         trio = Trio(scene, ("m2", "w1", "w2"), ("w1", "w2"))
@@ -141,3 +174,46 @@ def test_a_worker_dies_with_the_tasks_that_it_ran(lab: Lab):
         lab["w1"].kill()
         trio.all_succeed(three=2, two=1)
         assert trio.dead() == ["w1"]
+
+
+def test_the_registry_dies_and_nodes_that_have_not_pulled_yet_cannot_follow(lab: Lab):
+    """Rolled back, and the cells' first service with it: that needs no registry, the images are on the nodes."""
+    with open_scene("cold") as scene:
+        trio = Trio(scene, ("m2", "w1", "w2"), ("m3", "w2"))
+        trio.create()
+        trio.set_out()
+        scene.registry.stop()
+        trio.ends("rolling", "rolled_back", OLD, 3)
+        trio.ends("staged", "rolled_back", OLD, 3)
+        trio.ends("second", "rolled_back", OLD, 2)
+        trio.ends("first", "succeeded", OLD, 2)
+        back = scene.product.wait_service(trio.name("first"), lambda r: r["kind"] == "rollback", PATIENCE)
+        assert scene.product.wait_rollout(back["id"], PATIENCE)["phase"] == "succeeded"
+        trio.nothing_is_left()
+
+
+def test_the_registry_dies_and_nodes_that_have_pulled_ahead_do_not_miss_it(lab: Lab):
+    with open_scene("warm") as scene:
+        trio = Trio(scene, ("m2", "w1", "w2"), ("m3", "w2"))
+        trio.create(prepull="true")
+        trio.set_out()
+        scene.registry.stop()
+        trio.all_succeed()
+
+
+def test_the_managers_cannot_be_reached_for_a_while(lab: Lab, tmp_path: Path):
+    """Swarm goes on meanwhile; Nodewise sees nothing, decides nothing, and is up to date again afterwards."""
+    with relays(tmp_path, [n.docker_host for n in lab.managers]) as wires:
+        hosts = ",".join(w.docker_host for w in wires)
+        with open_scene("cut", NODEWISE_DOCKER_HOSTS=hosts) as scene:
+            trio = Trio(scene, ("m2", "w1", "w2"), ("m3", "w2"))
+            trio.create()
+            trio.set_out()
+            for wire in wires:
+                wire.stop()
+            time.sleep(CUT)  # that is the fault
+            blind = scene.rows("SELECT service FROM rollouts WHERE ended_at IS NULL")
+            for wire in wires:
+                wire.start()
+            assert {r["service"] for r in blind} == set(map(trio.name, ("rolling", "staged", "second")))
+            trio.all_succeed()
