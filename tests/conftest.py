@@ -56,12 +56,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(WORKERS, files) if files > 1 and not config.option.keyword else 0
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.get_closest_marker("alone"):
+        item.add_marker(pytest.mark.xdist_group("alone"))
+
+
+@pytest.hookimpl(trylast=True)  # once pytest-xdist has named the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("alone"):
-            item.add_marker(pytest.mark.xdist_group("alone"))
     if hasattr(config, "workerinput"):
+        if config.getvalue("loadgroup"):
+            assert all(i.nodeid.endswith("@alone") for i in items if i.get_closest_marker("alone")), "groups are lost"
         items.sort(key=order)
 
 
