@@ -50,6 +50,12 @@ def next_chore(rollout: Rollout, names: Sequence[str], seen: Seen) -> Finding | 
     return None
 
 
+def hook_runs(rollout: Rollout) -> bool:
+    """Whether a migration is on its way: a newer deploy does not break into it, it waits for its end."""
+    run = rollout.chore("before")
+    return run is not None and run.made and not (run.done or run.failed)
+
+
 def wants_log(rollout: Rollout, helper: Helper) -> list[TaskView]:
     """The ended tasks of a chore whose output has to be read before it can be judged or kept."""
     own = helper.purpose.partition(".")[0]

@@ -183,6 +183,7 @@ class Rollout:
     ``held``: why nothing new is begun for now; empty when it is not held. ``abort``: who asked for its end.
     ``turned``: the cause that turned it round. ``ends_as``: the ending that is reached once it has cleared up.
     ``helpers``: whether it has made services of its own. ``idle_since``: since when its deadline stands still.
+    ``remaining``: how few tasks were not back yet at any look since it turned round.
     ``app_rollout`` and ``stage``: which rollout of a whole app it belongs to, and its place there.
     """
 
@@ -217,6 +218,7 @@ class Rollout:
     approvals: tuple[Approved, ...] = ()
     idle_since: float | None = None
     watch_until: float | None = None
+    remaining: int | None = None
     app_rollout: str = ""
     stage: int = 0
 

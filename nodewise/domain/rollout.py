@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nodewise.domain.causes import Cause, Finding, lost_tasks
+from nodewise.domain.causes import Cause, Finding, lost_tasks, wanted_tasks
 from nodewise.domain.chores import with_chores
 from nodewise.domain.effects import Effect, KeepEvidence, MakeHelper, RemoveHelper, WriteSpec
 from nodewise.domain.errors import NodewiseError
@@ -212,7 +212,7 @@ def _entered(rollout: Rollout, before: Phase, now: float) -> Rollout:
     if rollout.phase is Phase.WATCHING:
         return replace(rollout, watch_until=now + plan.watch)
     if rollout.phase in _BACK or rollout.phase is Phase.FINISHING or before in (Phase.PREPARING, Phase.STAGING):
-        rollout = replace(rollout, deadline_at=now + plan.deadline, idle_since=None)
+        rollout = replace(rollout, deadline_at=now + plan.deadline, idle_since=None, remaining=None)
     if rollout.phase is Phase.MOVING and before is Phase.STAGING:
         steps = tuple(Step(s.node_id, s.node, since=now, stage=s.stage, size=s.size) for s in rollout.steps)
         return replace(rollout, steps=steps)
@@ -226,7 +226,16 @@ def _observed(rollout: Rollout, seen: Seen, now: float) -> Rollout:
     """The rollout with its steps and chores after this look, and its clock stopped or set going."""
     rollout = with_chores(rollout, seen)
     moved = walked(rollout, seen, now) if rollout.phase is Phase.STAGING else _with_steps(rollout, seen, now)
-    return _on_time(moved, rollout.steps, now)
+    return _on_time(moved, rollout.steps, _not_back(rollout, seen), now)
+
+
+def _not_back(rollout: Rollout, seen: Seen) -> int | None:
+    """How many tasks are not back yet; None where it is not on its way back."""
+    if seen.service is None or rollout.phase not in _BACK:
+        return None
+    if rollout.phase is Phase.ROLLING_BACK and seen.service.mark != rollout.back_mark:
+        return None  # not written yet: what counts as up to date are the tasks that are to go
+    return sum(not (t.up_to_date and t.running) for t in wanted_tasks(seen))
 
 
 def _with_steps(rollout: Rollout, seen: Seen, now: float) -> Rollout:
@@ -243,13 +252,19 @@ def _with_steps(rollout: Rollout, seen: Seen, now: float) -> Rollout:
     return rollout if steps == rollout.steps else replace(rollout, steps=steps)
 
 
-def _on_time(rollout: Rollout, before: tuple[Step, ...], now: float) -> Rollout:
-    """The deadline is for going on: every node that passes for the first time sets it anew, waiting stops it."""
+def _on_time(rollout: Rollout, before: tuple[Step, ...], not_back: int | None, now: float) -> Rollout:
+    """The deadline is for going on: every node that passes for the first time sets it anew, waiting stops it.
+
+    On the way back, every task fewer that is not back yet does: *not_back* is how many those are.
+    """
     plan = rollout.plan
     assert plan is not None
     known = {s.node_id for s in before if s.first_passed is not None}
     if any(s.first_passed is not None and s.node_id not in known for s in rollout.steps):
         rollout = replace(rollout, deadline_at=now + plan.deadline)
+    if not_back is not None and (rollout.remaining is None or not_back < rollout.remaining):
+        anew = rollout.deadline_at if rollout.remaining is None else now + plan.deadline
+        rollout = replace(rollout, remaining=not_back, deadline_at=anew)
     idle = bool(rollout.held or open_question(rollout))
     if idle and rollout.idle_since is None:
         return replace(rollout, idle_since=now)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from nodewise.domain import approvals
 from nodewise.domain.causes import Cause, Finding, failed_step, failed_task, foreign, is_base, late
 from nodewise.domain.causes import past_deadline as why_late
-from nodewise.domain.chores import BEFORE, next_chore
+from nodewise.domain.chores import BEFORE, hook_runs, next_chore
 from nodewise.domain.effects import MakeHelper
 from nodewise.domain.helpers import candidate_spec, purpose_of
 from nodewise.domain.model import OnFailure, Phase, Plan, Rollout, Seen
@@ -113,7 +113,7 @@ def _stopped(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen) -> 
         return Finding(Cause.FOREIGN_HAND, foreign(service))
     if rollout.abort:
         return Finding(Cause.ABORTED, f"aborted by {rollout.abort}")
-    if seen.newer:
+    if seen.newer and not hook_runs(rollout):
         return Finding(Cause.REPLACED, f"replaced by the newer {seen.newer}")
     return None
 

@@ -119,6 +119,7 @@ rollouts = Table(
     Column("approvals", JSON, nullable=False, server_default="[]"),
     Column("idle_since", Float),
     Column("watch_until", Float),
+    Column("remaining", Integer),
     Column("app_rollout", String(32), nullable=False, server_default="", index=True),
     Column("stage", Integer, nullable=False, server_default="0"),
     Index("ix_rollouts_service", "service", "id"),

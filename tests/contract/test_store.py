@@ -207,6 +207,7 @@ def test_a_rollout_comes_back_as_it_was_saved(store: Store, data: st.DataObject)
         steps=steps,
         reason=data.draw(texts),
         deadline_at=data.draw(st.none() | times),
+        remaining=data.draw(st.none() | st.integers(0, 2**31 - 1)),
         to_number=data.draw(st.none() | st.integers(1, 2**31 - 1)),
     )
     (saved,) = store.save_rollouts([changed], NOW)

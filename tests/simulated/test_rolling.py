@@ -225,6 +225,25 @@ def test_a_hook_whose_job_someone_removes_is_not_run_a_second_time():
         assert "not run a second time" in ended.reason
 
 
+def test_a_newer_deploy_lets_a_migration_finish():
+    with world() as w:
+        w.service(replicas=2, hook__before="migrate")
+        w.swarm.registry.command(
+            ("migrate",), type(w.swarm.registry.found(w.pinned(w.push("1.0.0")))[1])(exits_after=60)
+        )
+        first = w.deploy(w.push("1.1.0"))
+        job = w.run(lambda: w.helpers() and w.get(first).chore("before").made and w.helpers()[0])
+        second = w.deploy(w.push("1.2.0"))
+        states = []
+        while not w.get(first).phase.terminal:
+            w.step()
+            states += [t.state for t in w.swarm.tasks([job.id])]
+        assert "running" in states
+        assert states[-1] == "complete"
+        assert w.get(first).phase is Phase.SUPERSEDED
+        assert w.end(second).phase is Phase.SUCCEEDED, w.get(second).reason
+
+
 def test_a_failing_hook_after_takes_the_release_back():
     with world() as w:
         w.service(replicas=2, hook__after="smoke-test")

@@ -346,6 +346,23 @@ def test_a_rollback_that_does_not_finish_tells_which_nodes_are_not_back():
     assert ended.reason.endswith("not back yet: node1 (web:1 running), node2 (web:1 starting)")
 
 
+def test_on_the_way_back_the_deadline_is_for_one_more_task_that_is_back_and_never_for_one_that_flaps():
+    service = written(mark="r-1/rollback", digest=OLD)
+    old = {"new": False, "up_to_date": True}
+
+    def look(going, now, *states):
+        return decide(going, seen(service, *(task(n, **old, state=s) for n, s in enumerate(states, 1))), now).rollout
+
+    going = look(rollout(Phase.ROLLING_BACK, deadline_at=60.0), 1.0, "running", "starting", "starting")
+    assert (going.remaining, going.deadline_at) == (2, 60.0)
+    going = look(going, 50.0, "running", "running", "starting")
+    assert (going.remaining, going.deadline_at) == (1, 110.0)
+    for now, second in ((60.0, "starting"), (70.0, "running"), (80.0, "starting"), (90.0, "running")):
+        going = look(going, now, "running", second, "starting")
+    assert (going.remaining, going.deadline_at) == (1, 110.0)
+    assert look(going, 111.0, "running", "running", "starting").phase is Phase.FAILED
+
+
 def test_a_paused_node_that_keeps_the_release_that_was_taken_back_is_told():
     going = rollout(Phase.ROLLING_BACK, reason="node2 failed")
     everywhere = {**spec(OLD), "Mode": {"Global": {}}}
