@@ -2,7 +2,7 @@
 
 A file's tests run in one worker, so that its scene is opened once. Tests that are alone on the lab go to one worker:
 in several they could only wait for each other. They come first, while the others do what needs no lab. Then comes
-what takes longest, and last what takes no time, so that no worker is left with much when the others are done.
+what shares it. Of both, what takes longest is first, so that no worker is left with much when the others are done.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if item.get_closest_marker("alone"):
+    if is_alone(item):
         item.add_marker(pytest.mark.xdist_group("alone"))
 
 
@@ -65,15 +65,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         if config.getvalue("loadgroup"):
-            assert all(i.nodeid.endswith("@alone") for i in items if i.get_closest_marker("alone")), "groups are lost"
+            assert all(i.nodeid.endswith("@alone") for i in items if is_alone(i)), "groups are lost"
         items.sort(key=order)
 
 
+def is_alone(item: pytest.Item) -> bool:
+    return bool(item.get_closest_marker("alone") and item.get_closest_marker("lab"))
+
+
 def order(item: pytest.Item) -> tuple[int, float]:
-    """Alone on the lab; without it; on it; each by the seconds that its file is said to take; those of which none."""
-    if item.get_closest_marker("alone"):
+    """Alone on the lab; without it; on it. Each by the seconds that its file is said to take."""
+    if is_alone(item):
         return 0, 0.0
     seconds = item.get_closest_marker("seconds")
-    if item.get_closest_marker("lab"):
-        return 2, -seconds.args[0] if seconds else 0.0
-    return (1, -seconds.args[0]) if seconds else (3, 0.0)
+    return (2 if item.get_closest_marker("lab") else 1), -seconds.args[0] if seconds else 0.0
