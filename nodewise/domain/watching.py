@@ -16,7 +16,8 @@ IDLE = 2.0  # seconds, while nothing does
 LONGEST = 5.0  # seconds; by then a rollout looks by itself
 SHARE = 0.1  # the part of the time that may be spent polling
 
-# On its way is on its way: of its six states none has a consequence, and each would cost a look.
+# On its way is on its way: of its states, and of whether it still waits for the old task to stop ("ready"), none has a
+# consequence, and each would cost a look.
 _COMING = "coming"
 _BEFORE_RUNNING = frozenset(("new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"))
 
@@ -85,7 +86,8 @@ def pictures(
     seen: dict[str, set[tuple[str, ...]]] = {}
     for task in tasks:
         state = _COMING if task.state in _BEFORE_RUNNING else task.state
-        seen.setdefault(task.service_id, set()).add((task.id, task.node_id, state, task.desired))
+        desired = "running" if task.desired == "ready" else task.desired
+        seen.setdefault(task.service_id, set()).add((task.id, task.node_id, state, desired))
     drawn = {}
     for one in going:
         own = helpers.get(one.rollout, ())

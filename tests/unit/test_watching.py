@@ -51,6 +51,14 @@ def test_what_is_not_in_the_picture_wakes_nobody(change: dict):
     assert woken([replace(TASKS[0], **change), *TASKS[1:]]) == []
 
 
+def test_how_far_a_task_is_on_its_way_wakes_nobody_until_it_runs():
+    waits = replace(TASKS[0], state="ready", desired="ready")
+    before = pictures(BOTH, HELPERS, [waits, *TASKS[1:]])
+    for state, desired in (("preparing", "ready"), ("ready", "running"), ("starting", "running")):
+        assert pictures(BOTH, HELPERS, [replace(waits, state=state, desired=desired), *TASKS[1:]]) == before
+    assert pictures(BOTH, HELPERS, [replace(waits, state="running", desired="running"), *TASKS[1:]]) != before
+
+
 def test_a_task_that_comes_or_goes_wakes_its_rollout():
     assert woken(TASKS[1:]) == ["r-1"]
     assert woken([*TASKS, task(3)]) == ["r-1"]
