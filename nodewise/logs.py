@@ -1,6 +1,7 @@
 """Logging, set up once per process: one line an event, for people or as JSON.
 
-What is logged are names, ids and reasons. Bodies, headers, specs and settings never are.
+What is logged are names, ids and reasons. Bodies, headers, specs and settings never are: a traceback is told without
+the local variables that structlog would add.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ import logging
 import sys
 
 import structlog
+from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 
 def set_up(level: str = "info", form: str = "console") -> None:
@@ -20,9 +24,9 @@ def set_up(level: str = "info", form: str = "console") -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     last: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), structlog.processors.JSONRenderer()]
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)]
+        else [ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24, exception_formatter=plain_traceback)]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
