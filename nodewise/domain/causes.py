@@ -150,6 +150,9 @@ def lost_tasks(service: ServiceView, seen: Seen) -> frozenset[str]:
     return frozenset(lost) if lost - service.lost else frozenset()
 
 
+GOING_BACK = {"FailureAction": "continue"}  # Swarm must not turn round once more when an old task fails
+
+
 def is_base(plan: Plan, service: ServiceView) -> bool:
     """Whether the service still is as it was planned upon, or as the replaced rollout's late write has left it."""
     if plan.replaces and service.mark in (plan.replaces, f"{plan.replaces}/rollback"):
@@ -157,18 +160,24 @@ def is_base(plan: Plan, service: ServiceView) -> bool:
     return service.mark == plan.base_mark and fingerprint(service.spec) == plan.base_print
 
 
+def as_taken_back(rollout: Rollout, plan: Plan, service: ServiceView) -> bool:
+    """The same of the write that took it back."""
+    return same_spec(service.spec, marked(plan.base, rollout.back_mark, GOING_BACK))
+
+
 def as_written(rollout: Rollout, plan: Plan, service: ServiceView) -> bool:
     """Whether nobody has changed anything but the scale since our write."""
     return same_spec(service.spec, marked(plan.target, rollout.mark, plan.update_config))
 
 
-def why_swarm(service: ServiceView, seen: Seen) -> tuple[str, TaskView | None]:
-    """Swarm empties PreviousSpec when it turns round by itself; a person's --rollback swaps the two."""
-    task = stuck(seen)
+def swarm_turned(service: ServiceView, seen: Seen) -> Finding:
+    """A native rollback. Swarm empties PreviousSpec when it turns round by itself; a person's swaps the two."""
     if service.previous_spec is not None or service.update_message.startswith("manually"):
-        return "someone else rolled the service back natively (docker service update --rollback)", task
+        by_hand = "someone else rolled the service back natively (docker service update --rollback)"
+        return Finding(Cause.FOREIGN_HAND, by_hand)
+    task = stuck(seen)
     error = f": {task.error}" if task is not None and task.error else ""
-    return f"Swarm rolled back by itself: {service.update_message}{error}", task
+    return Finding(Cause.SWARM_TURNED_ROUND, f"Swarm rolled back by itself: {service.update_message}{error}", task)
 
 
 def stuck(seen: Seen) -> TaskView | None:

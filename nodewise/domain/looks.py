@@ -12,6 +12,7 @@ from nodewise.domain.causes import (
     Finding,
     all_up_to_date,
     as_asked,
+    as_taken_back,
     as_written,
     converged,
     foreign,
@@ -23,9 +24,9 @@ from nodewise.domain.causes import (
     not_back,
     past_deadline,
     stuck,
+    swarm_turned,
     veto,
     wanted_tasks,
-    why_swarm,
 )
 from nodewise.domain.chores import AFTER, next_chore
 from nodewise.domain.chores import purpose as purpose_of_try
@@ -76,8 +77,9 @@ def _not_ours_yet(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
         return Finding(Cause.FOREIGN_HAND, foreign(service))
     if rollout.abort and rollout.kind is Kind.DEPLOY:
         return Finding(Cause.ABORTED, f"aborted by {rollout.abort}")
-    if service.update_state.startswith("rollback") and rollout.written_at is not None:
-        return Finding(Cause.SWARM_TURNED_ROUND, *why_swarm(service, seen))
+    if rollout.written_at is not None:  # our write has stood there: whoever brought the base back did it since
+        turned = service.update_state.startswith("rollback")
+        return swarm_turned(service, seen) if turned else Finding(Cause.FOREIGN_HAND, foreign(service))
     if late(rollout, now):
         return Finding(Cause.VETO if rollout.kind is Kind.DEPLOY else Cause.EXPIRED, past_deadline(plan, rollout))
     return Finding(Cause.NOT_WRITTEN)
@@ -156,20 +158,24 @@ def _breach_after(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
 
 
 def _rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
-    ours = service.mark == rollout.mark
-    known = as_written(rollout, plan, service) if ours else is_base(plan, service)
-    if service.mark != rollout.back_mark and not known:
+    ours, back = service.mark == rollout.mark, service.mark == rollout.back_mark
+    known = as_written if ours else as_taken_back if back else _as_before
+    if not known(rollout, plan, service):
         return Finding(Cause.FOREIGN_HAND, foreign(service))
     if late(rollout, now):
         did_not = f"the rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}"
         return Finding(Cause.EXPIRED, f"{rollout.reason}; and {did_not}")
-    if ours or (service.mark != rollout.back_mark and service.update_state == "rollback_paused"):
+    if ours or (not back and service.update_state == "rollback_paused"):
         return Finding(Cause.NOT_WRITTEN)  # Swarm's own rollback does not go on by itself: the snapshot is written
-    if service.mark != rollout.back_mark and service.update_state.startswith("rollback"):
-        return Finding(Cause.SWARM_TURNED_ROUND, *why_swarm(service, seen))
+    if not back and service.update_state.startswith("rollback"):
+        return swarm_turned(service, seen)
     if not all_up_to_date(service, seen):
         return Finding(Cause.NODE_LOST if lost_tasks(service, seen) else Cause.PROGRESS)
     return Finding(_BACK.get(rollout.turned, Cause.CONVERGED), _and_kept(rollout, service, seen))
+
+
+def _as_before(_rollout: Rollout, plan: Plan, service: ServiceView) -> bool:
+    return is_base(plan, service)
 
 
 def _and_kept(rollout: Rollout, service: ServiceView, seen: Seen) -> str:

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from nodewise.domain.causes import Cause, Finding, lost_tasks, wanted_tasks
+from nodewise.domain.causes import GOING_BACK, Cause, Finding, lost_tasks, wanted_tasks
 from nodewise.domain.chores import with_chores
 from nodewise.domain.effects import Effect, KeepEvidence, MakeHelper, RemoveHelper, WriteSpec
 from nodewise.domain.errors import NodewiseError
@@ -314,14 +314,11 @@ def _turns(rollout: Rollout, service: ServiceView) -> bool:
 
 
 def _spec_to_write(rollout: Rollout, running: ServiceView) -> Spec:
-    """The whole spec for the one write: forward, or back to the snapshot.
-
-    On the way back Swarm must not turn round once more, so a failing old task is not acted upon.
-    """
+    """The whole spec for the one write: forward, or back to the snapshot."""
     plan = rollout.plan
     assert plan is not None
     if rollout.phase is Phase.ROLLING_BACK:
-        return marked(keeping_scale(plan.base, running.spec), rollout.back_mark, {"FailureAction": "continue"})
+        return marked(keeping_scale(plan.base, running.spec), rollout.back_mark, GOING_BACK)
     return marked(keeping_scale(plan.target, running.spec), rollout.mark, plan.update_config)
 
 

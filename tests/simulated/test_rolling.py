@@ -46,6 +46,35 @@ def test_an_update_by_someone_else_ends_the_rollout_and_loses_nothing(strategy):
         assert w.helpers() == []
 
 
+def test_the_same_stack_deployed_once_more_in_the_middle_is_someone_elses_hand():
+    """Its file knows neither the new image nor Nodewise's label: the service is as it was planned upon."""
+    with world() as w:
+        file = w.service(replicas=None, update={"Delay": 5 * SECOND}).spec
+        rollout = w.deploy(w.push("1.1.0"))
+        midway(w)
+        w.swarm.foreign_update("web", lambda _: file)
+        assert w.end(rollout).phase is Phase.CHANGED
+        w.wait(120)
+        assert w.swarm.service("web").spec == file
+        assert w.running() == ["1.0.0"] * 5
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["", "and a node is lost"])
+def test_an_update_by_someone_else_on_the_way_back_loses_nothing(lost: bool):
+    with world() as w:
+        w.service(replicas=None, update={"Delay": 2 * SECOND})
+        rollout = w.deploy(w.push("1.1.0", exits_after=8.0, exit_code=3))
+        w.reaches(rollout, Phase.ROLLING_BACK)
+        w.run(lambda: w.swarm.service("web").mark == f"{rollout.id}/rollback")
+        w.swarm.foreign_update("web", with_env("theirs"))
+        if lost:
+            w.swarm.node_down(w.swarm.nodes()[0].id)
+        ended = w.end(rollout)
+        assert (ended.phase, "someone else" in ended.reason) == (Phase.CHANGED, True)
+        w.wait(120)
+        assert w.swarm.service("web").spec["TaskTemplate"]["ContainerSpec"]["Env"] == ["A=theirs"]
+
+
 @pytest.mark.parametrize("strategy", ["rolling", "staged"])
 def test_scaling_by_someone_else_is_no_quarrel(strategy):
     with world() as w:
@@ -64,9 +93,10 @@ def test_a_native_rollback_in_the_middle_is_told_as_what_it_is():
         midway(w)
         w.swarm.native_rollback("web")
         ended = w.end(rollout)
-        assert ended.phase is Phase.ROLLED_BACK_BY_SWARM
+        assert ended.phase is Phase.CHANGED
         assert "someone else rolled the service back natively" in ended.reason
-        assert w.running() == ["1.0.0"] * 5
+        w.run(lambda: w.running() == ["1.0.0"] * 5, 60)
+        assert w.deps.store.locks("web") == [], "a person's choice says nothing of the release"
 
 
 @pytest.mark.parametrize("strategy", ["rolling", "staged"])

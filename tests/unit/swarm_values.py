@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nodewise.domain.causes import GOING_BACK
 from nodewise.domain.release import fingerprint, marked
 from nodewise.domain.rollout import Kind, Phase, Plan, Rollout, Seen
 from nodewise.domain.steps import GatePlan, Step
@@ -61,7 +62,8 @@ def before():
 
 
 def written(update_state="updating", digest=NEW, mark="r-1", **changes):
-    return ServiceView("s1", "web", 11, marked(spec(digest), mark), update_state, **changes)
+    update_config = GOING_BACK if mark.endswith("/rollback") else None
+    return ServiceView("s1", "web", 11, marked(spec(digest), mark, update_config), update_state, **changes)
 
 
 def task(slot, new=True, state="running", desired="running", **changes):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodewise.domain.causes import GOING_BACK
 from nodewise.domain.effects import KeepEvidence, WriteSpec
 from nodewise.domain.jobs import Verb
 from nodewise.domain.release import digest_of, marked
@@ -367,7 +368,7 @@ def test_a_paused_node_that_keeps_the_release_that_was_taken_back_is_told():
     going = rollout(Phase.ROLLING_BACK, reason="node2 failed")
     everywhere = {**spec(OLD), "Mode": {"Global": {}}}
     going = replace(going, plan=plan(base=everywhere))
-    service = replace(written("completed"), spec=marked(everywhere, "r-1/rollback"))
+    service = replace(written("completed"), spec=marked(everywhere, "r-1/rollback", GOING_BACK))
     back = [task(n, new=False, up_to_date=True) for n in (2, 3)]
     look = seen(service, task(1, up_to_date=False), *back)
     nodes = {**look.nodes, "n1": replace(look.nodes["n1"], availability="pause")}
