@@ -37,12 +37,13 @@ def pause(deps: Deps, rollout_id: str, who: str) -> Rollout:
 
 
 def resume(deps: Deps, rollout_id: str, who: str) -> Rollout:
-    """Go on. Steps whose gates had failed are asked anew. Raises Conflict."""
+    """Go on. Steps whose gates had failed are asked anew, and its deadlines are set anew. Raises Conflict."""
 
     def change(rollout: Rollout) -> Rollout:
         if not rollout.held:
             raise Conflict(f"{rollout_id} is not paused, it is {_now(rollout)}", f"see 'nodewise watch {rollout_id}'")
-        return replace(rollout, held="", steps=tuple(map(_anew, rollout.steps)), failing_task="")
+        going = replace(rollout, held="", steps=tuple(map(_anew, rollout.steps)), failing_task="", idle_since=None)
+        return replace(going, deadline_at=deps.clock.now() + going.plan.deadline) if going.plan else going
 
     return _act(deps, rollout_id, who, "resume", change)
 

@@ -331,5 +331,5 @@ def _wake(rollout: Rollout, before: Rollout, seen: Seen, now: float, poll: float
     gates = plan.candidate_gates if rollout.phase is Phase.STAGING else plan.gates
     idle = IDLE if rollout.idle_since is not None else 0.0  # a person's word wakes it at once
     due = [now + max(poll, idle), *next_reading(rollout.steps, gates, plan.bake)]
-    due += [at for at in (rollout.watch_until, rollout.deadline_at) if at is not None]
-    return max(now, min(due)) if min(due) > now else now + POLL
+    due += [at for at in (rollout.watch_until, rollout.deadline_at) if at is not None and at >= now]
+    return min(due) if min(due) > now else now + POLL

@@ -131,6 +131,35 @@ def test_on_failure_pause_holds_it_where_it_is_and_a_person_may_go_on():
         assert w.end(rollout).phase is Phase.SUCCEEDED
 
 
+def test_who_resumes_what_its_deadline_has_held_gives_it_that_time_once_more():
+    with world() as w:
+        w.service(**FIVE, on_failure="pause", deadline="60s")
+        rollout = w.deploy(w.push("1.1.0", start=200.0, healthcheck=True))
+        held = w.run(lambda: found if (found := w.get(rollout)).held else None)
+        assert "the deadline of 60 s has passed" in held.held
+        w.wait(100)
+        control.resume(w.deps, rollout.id, "alice")
+        w.wait(50)
+        assert w.get(rollout).held == "", "it is in time again"
+        assert len(candidate_nodes(w)) == 1
+        assert "the deadline" in w.run(lambda: w.get(rollout).held)
+
+
+def test_an_approval_has_its_whole_time_after_a_pause():
+    with world() as w:
+        w.service(**FIVE, gate__approval="true", gate__approval__deadline="5m")
+        rollout = w.deploy(w.push("1.1.0"))
+        w.run(lambda: len(candidate_nodes(w)) == 5)
+        w.wait(60)
+        control.pause(w.deps, rollout.id, "alice")
+        w.wait(600)
+        control.resume(w.deps, rollout.id, "alice")
+        w.wait(200)
+        assert w.get(rollout).phase is Phase.STAGING
+        control.approve(w.deps, rollout.id, "bob")
+        assert w.end(rollout).phase is Phase.SUCCEEDED
+
+
 def test_an_approval_after_each_step_and_before_the_promotion_is_waited_for():
     with world() as w:
         w.service(**FIVE, steps="1,100%", gate__approval="each")

@@ -312,6 +312,14 @@ def test_after_the_deadline_no_rollout_goes_on_as_before(look, phase):
     assert after.phase is not phase
 
 
+def test_a_deadline_that_has_passed_while_it_waits_wakes_nobody():
+    idle = rollout(Phase.STAGING, plan=plan(staged=True), held="paused by alice", idle_since=10.0, deadline_at=60.0)
+    look = seen(before(), *(task(n, new=False, up_to_date=True) for n in (1, 2, 3)))
+    assert decide(idle, look, 50.0, poll=5.0).wake_at == 55.0
+    assert decide(idle, look, 58.0, poll=5.0).wake_at == 60.0
+    assert decide(idle, look, 100.0, poll=5.0).wake_at == 105.0
+
+
 def test_a_task_that_failed_before_the_write_does_not_speak_against_it():
     earlier = task(1, state="failed", desired="shutdown", id="earlier")
     looked = seen(written(), earlier, task(1, state="starting"), task(2, new=False))
