@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -20,6 +21,7 @@ from nodewise.domain.jobs import Verb
 from tests.gitrepo import Repository
 from tests.integration.web_parts import open_deps, serving, settings_in
 from tests.product import free_port
+from tests.simulated.stage import signed
 from workers.web import make_web_app
 
 pytestmark = pytest.mark.seconds(10)
@@ -38,6 +40,12 @@ class Receiver:
     def post(self, path: str, body: bytes, **headers: str) -> requests.Response:
         named = {k.replace("_", "-"): v for k, v in headers.items()}
         return requests.post(f"{self.url}/hooks/{path}", data=body, headers=named, timeout=60)
+
+    def push_code(self, delivery: str, secret: str) -> requests.Response:
+        """What the shipped post-receive hook sends."""
+        body = (DATA / "git" / "push.json").read_bytes()
+        headers = signed(delivery, int(time.time()), body, secret)
+        return requests.post(f"{self.url}/hooks/git", data=body, headers=headers, timeout=60)
 
     def stored(self) -> int:
         return len(self.deps.store.deliveries())
@@ -141,7 +149,15 @@ def test_a_body_over_the_limit_is_refused(receiver, chunked):
     assert receiver.deps.store.rejected() == []
 
 
-def test_a_secret_in_a_file_is_rotated_without_a_restart_and_a_missing_one_is_no_open_door(receiver):
+def test_a_secret_in_a_file_is_rotated_without_a_restart(receiver):
+    old, new = SECRET, "another-secret-of-this-hook"
+    assert receiver.push_code("1", old).status_code == 202
+    (receiver.folder / "secret").write_text(new)
+    assert receiver.push_code("2", old).status_code == 401
+    assert receiver.push_code("3", new).status_code == 202
+
+
+def test_a_secret_whose_file_is_missing_is_no_open_door(receiver):
     (receiver.folder / "secret").unlink()
     answer = receiver.post("git", b"{}", webhook_id="1", webhook_timestamp="1", webhook_signature="v1,x")
     assert answer.status_code == 503

@@ -208,9 +208,9 @@ class SimulatedStage:
         return min(made)
 
 
-def signed(delivery: str, at: int, body: bytes) -> dict[str, str]:
+def signed(delivery: str, at: int, body: bytes, secret: str = GIT_SECRET) -> dict[str, str]:
     """The headers that the shipped post-receive hook sends."""
-    signature = hmac.new(GIT_SECRET.encode(), f"{delivery}.{at}.".encode() + body, hashlib.sha256).digest()
+    signature = hmac.new(secret.encode(), f"{delivery}.{at}.".encode() + body, hashlib.sha256).digest()
     return {
         "webhook-id": delivery,
         "webhook-timestamp": str(at),

@@ -83,7 +83,7 @@ def test_a_failure_in_the_first_stage_calls_the_others_off():
             assert w.running(name) == ["1.0.0"] * 2
 
 
-def test_on_failure_pause_takes_nothing_back():
+def test_on_failure_freeze_takes_nothing_back():
     with world() as w:
         app(w, on_failure="freeze", gate__http__url="http://{task}:80/health")
         image = w.push("1.1.0")
