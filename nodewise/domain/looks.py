@@ -54,14 +54,14 @@ def _moving(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now:
         return _not_ours_yet(rollout, plan, service, seen, now)
     if not as_written(rollout, plan, service):
         return Finding(Cause.FOREIGN_HAND, foreign(service))
+    if rollout.abort:
+        return Finding(Cause.ABORTED, f"aborted by {rollout.abort}")
     if converged(rollout, service, seen):
         return _after_all(rollout, plan, service, seen)
     if rollout.kind is Kind.ROLLBACK:
         if late(rollout, now):
             return Finding(Cause.EXPIRED, past_deadline(plan, rollout))
         return Finding(Cause.NODE_LOST if lost_tasks(service, seen) else Cause.PROGRESS)
-    if rollout.abort:
-        return Finding(Cause.ABORTED, f"aborted by {rollout.abort}")
     found = veto(rollout, plan, service, seen)
     if found is None and lost_tasks(service, seen):
         return Finding(Cause.NODE_LOST)
