@@ -54,7 +54,7 @@ def _moving(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now:
         return _not_ours_yet(rollout, plan, service, seen, now)
     if not as_written(rollout, plan, service):
         return Finding(Cause.FOREIGN_HAND, foreign(service))
-    if rollout.abort:
+    if rollout.abort and rollout.kind is Kind.DEPLOY:
         return Finding(Cause.ABORTED, f"aborted by {rollout.abort}")
     if converged(rollout, service, seen):
         return _after_all(rollout, plan, service, seen)
