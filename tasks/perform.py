@@ -15,7 +15,7 @@ from nodewise.bootstrap import Deps
 from nodewise.domain.build import BuildState
 from nodewise.domain.errors import Conflict, GiveUp, LostRace, NodewiseError, RetryLater, UserError
 from nodewise.domain.jobs import Job, Verb
-from nodewise.domain.rollout import Cause, Phase, move
+from nodewise.domain.rollout import Cause, Phase, Rollout, move
 from nodewise.intake import publish
 from nodewise.store import Lease
 from tasks import planning
@@ -139,15 +139,40 @@ def _end(deps: Deps, job: Job, reason: str) -> Iterable[Job]:
         return ()
     if job.verb is Verb.WATCH:
         return ()  # nothing hangs on it: the next one is asked for within seconds
+    if job.subject.startswith("g-"):
+        return _end_app(deps, job.subject, reason)
     if not job.subject.startswith("r-"):
         return deps.store.finish_event(job.subject, reason, now)
     rollout = deps.store.rollout(job.subject)
-    if rollout is None or rollout.phase.terminal:
+    if rollout is None:
         return ()
     if rollout.phase is Phase.PENDING:
         return planning.refuse(deps, rollout, reason).jobs
-    cause = Cause.CLEARED if rollout.phase is Phase.CLEARING else Cause.EXPIRED
-    freed, jobs = free_queued(deps, rollout.service, now)
-    jobs += [Job(Verb.ADVANCE, rollout.app_rollout)] if rollout.app_rollout else []
-    deps.store.save_rollouts([move(rollout, cause, now, reason), *freed], now, jobs=jobs)
+    return _end_going(deps, rollout, reason) if rollout.phase.going else ()
+
+
+def _end_going(deps: Deps, rollout: Rollout, reason: str) -> list[Job]:
+    """One that has made services of its own does not end here: it goes on until they are gone."""
+    now = deps.clock.now()
+    freed: list[Rollout] = []
+    jobs: list[Job] = []
+    if rollout.phase is Phase.CLEARING:
+        left = f"{rollout.reason}; helper services may be left, see 'nodewise doctor': {reason}"
+        ended = replace(move(rollout, Cause.CLEARED, now), reason=left)
+    else:
+        ended = move(rollout, Cause.EXPIRED, now, reason)
+        freed, jobs = free_queued(deps, rollout.service, now)
+    if ended.phase.going:
+        jobs.append(Job(Verb.ADVANCE, ended.id))
+    elif ended.app_rollout:
+        jobs.append(Job(Verb.ADVANCE, ended.app_rollout))
+    deps.store.save_rollouts([ended, *freed], now, jobs=jobs)
     return jobs
+
+
+def _end_app(deps: Deps, app_rollout: str, reason: str) -> tuple[Job, ...]:
+    """Nobody calls those that wait for their turn any more; those on their way end by themselves."""
+    now = deps.clock.now()
+    waiting = [m for m in deps.store.app_members(app_rollout) if m.phase is Phase.WAITING]
+    deps.store.save_rollouts([move(m, Cause.ABORTED, now, f"called off: {reason}") for m in waiting], now)
+    return ()

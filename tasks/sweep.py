@@ -14,7 +14,7 @@ HEARTBEAT = "worker"
 
 
 def sweep(deps: Deps, _subject: str = "") -> Outcome:
-    """Publish every job that is due and not being run; set free what waits for nothing."""
+    """Publish every job that is due and not being run; set free what waits for nothing; wake what no job will."""
     now = deps.clock.now()
     deps.store.beat(HEARTBEAT, now)
     jobs: list[Job] = []
@@ -22,6 +22,10 @@ def sweep(deps: Deps, _subject: str = "") -> Outcome:
         planned = Job(Verb.PLAN, rollout.id)
         deps.store.save_rollouts([move(rollout, Cause.FREED, now)], now, jobs=(planned,))
         jobs.append(planned)
+    forgotten = [Job(Verb.ADVANCE, rollout_id) for rollout_id in deps.store.forgotten_rollouts()]
+    if forgotten:
+        deps.store.put_jobs(forgotten, now)
+        jobs += forgotten
     for job, delay in deps.store.due_jobs(now, GRACE, AHEAD):
         publish(deps, [job], delay)
     return Outcome(tuple(jobs))

@@ -33,7 +33,7 @@ from nodewise.store.codec import (
 )
 from nodewise.store.database import Database
 from nodewise.store.locks import put_locks
-from nodewise.store.schema import readings, releases, rollouts, steps
+from nodewise.store.schema import outbox, readings, releases, rollouts, steps
 
 _TERMINAL = [p.value for p in TERMINAL]
 _ACTIVE = [p.value for p in ACTIVE]
@@ -61,6 +61,8 @@ _GOING_NOW = (
     .where(rollouts.c.phase.in_(_GOING))
     .order_by(rollouts.c.id)
 )
+_LOOKS = exists().where(outbox.c.verb == Verb.ADVANCE.value, outbox.c.subject == rollouts.c.id)
+_FORGOTTEN = select(rollouts.c.id).where(rollouts.c.phase.in_(_GOING), ~_LOOKS)
 
 
 class RolloutQueries:
@@ -220,6 +222,11 @@ class RolloutQueries:
     def stuck_queued(self) -> list[Rollout]:
         """Rollouts that wait for a service which nothing holds."""
         return self._rollouts(_STUCK)
+
+    def forgotten_rollouts(self) -> list[str]:
+        """Ids of those that look at the swarm again and again, and have no job that would."""
+        with self._db.read() as c:
+            return list(c.execute(_FORGOTTEN).scalars())
 
     def rollout_counts(self) -> dict[str, int]:
         """How many rollouts are in each phase."""
