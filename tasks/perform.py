@@ -1,7 +1,7 @@
 """Run one job: lease it, do it, and leave the outbox as the next one has to find it.
 
-A job that fails is tried again, later and later, up to its cap. Then it gives up for good, and what it was
-for ends with the reason: nothing hangs, and nothing is lost in silence.
+A job that fails is tried again, later and later, up to its cap; so is one that kills its worker without a word.
+Then it gives up for good, and what it was for ends with the reason: nothing hangs, and nothing is lost in silence.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ def perform(deps: Deps, job: Job) -> tuple[Job, ...]:
     lease = deps.store.begin_job(job, deps.clock.now(), rule.lease)
     if lease is None:
         return ()
+    if lease.attempts > rule.attempts:
+        return _give_up(deps, lease, f"gave up: the last of {rule.attempts} attempts took its worker with it")
     try:
         with keeping_lease(deps, lease, rule.lease):
             outcome = rule.run(deps, job.subject)

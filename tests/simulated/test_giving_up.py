@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from nodewise.domain.build import Build, BuildState
 from nodewise.domain.errors import GiveUp, RetryLater
+from nodewise.domain.events import CodePushed
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Phase, Rollout
 from tests.chaos.dying import Killed
@@ -34,15 +36,15 @@ def fail(w: World, question: str, error: BaseException, times: int) -> None:
     w.deps = w.new_worker(engine=Failing(w.swarm, question, error, times))
 
 
-def until(w: World, fact: Callable[[], Any]) -> None:
-    """Let jobs be done until *fact*; a worker that is killed is followed by one with the same engine."""
+def until(w: World, fact: Callable[[], Any], **parts: Any) -> None:
+    """Let jobs be done until *fact*; a worker that is killed is followed by one with the same engine and *parts*."""
     end = w.clock.now() + 36_000
     while not fact():
         assert w.clock.now() < end, w.told()
         try:
             w.step()
         except Killed:
-            w.deps = w.new_worker(engine=w.deps.engine)
+            w.deps = w.new_worker(engine=w.deps.engine, **parts)
 
 
 def staging(w: World) -> Rollout:
@@ -97,3 +99,40 @@ def test_an_app_whose_job_is_given_up_calls_off_those_that_wait_for_their_turn()
         ended = w.end(waits)
         assert ended.phase is Phase.ABORTED
         assert "it will never do" in ended.reason
+
+
+def test_a_job_that_kills_its_worker_each_time_is_given_up_at_its_cap():
+    with world() as w:
+        w.service()
+        rollout = w.deploy(w.push("1.1.0"))
+        w.reaches(rollout, Phase.MOVING)
+        fail(w, "tasks", Killed(), 10_000)
+        until(w, lambda: w.get(rollout).phase.terminal)
+        ended = w.get(rollout)
+        assert ended.phase is Phase.FAILED
+        assert "the last of 200 attempts took its worker with it" in ended.reason
+        until(w, lambda: w.deps.store.outbox_size() == 0)
+
+
+def test_a_plan_that_kills_its_worker_each_time_is_refused_at_its_cap():
+    with world() as w:
+        w.service()
+        rollout = w.deploy(w.push("1.1.0"))
+        fail(w, "nodes", Killed(), 10_000)
+        until(w, lambda: w.get(rollout).phase.terminal)
+        assert w.get(rollout).phase is Phase.FAILED
+        assert "60 attempts" in w.get(rollout).reason
+        assert w.deps.engine.times == 10_000 - 60
+
+
+def test_a_build_that_kills_its_worker_each_time_fails_at_its_cap():
+    with world() as w:
+        now = w.clock.now()
+        build = Build("b-1", "web", "git://web", "refs/heads/main", "c" * 40, w.image("1"), BuildState.WAITING, now)
+        event, _ = w.deps.store.add_event(CodePushed(build.repository, build.ref, build.commit), "test", now)
+        w.deps.store.finish_event(event, "", now, builds=[build])
+        git = Failing(w.deps.git, "checkout", Killed(), 10_000)
+        w.deps = w.new_worker(git=git)
+        until(w, lambda: w.deps.store.build(build.id).state.terminal, git=git)
+        assert w.deps.store.build(build.id).state is BuildState.FAILED
+        assert git.times == 10_000 - 10
