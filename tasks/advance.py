@@ -9,7 +9,7 @@ import structlog
 
 from nodewise.apply import apply
 from nodewise.bootstrap import Deps
-from nodewise.domain.effects import Effect, WriteSpec
+from nodewise.domain.effects import Effect, KeepEvidence, WriteSpec
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.locks import Lock
 from nodewise.domain.release import ReleaseState, digest_of
@@ -26,9 +26,23 @@ log = structlog.get_logger(__name__)
 def advance(deps: Deps, rollout_id: str) -> Outcome:
     """One look, one decision. The whole life of a rollout is this, again and again."""
     rollout, newer = deps.store.rollout_and_newer(rollout_id)
+    if rollout is not None and rollout.phase.terminal:
+        _late_evidence(deps, rollout)
     if rollout is None or not rollout.phase.going:
         return DONE
     return step(deps, rollout, observe(deps, rollout, newer))
+
+
+def _late_evidence(deps: Deps, rollout: Rollout) -> None:
+    """What an ended rollout still owes: its worker died between the save that ended it and the evidence.
+
+    Swarm may have forgotten the task by now; the reason names its error then.
+    """
+    if not rollout.failing_task or rollout.evidence:
+        return
+    tasks = deps.engine.tasks([rollout.service_id])
+    error = next((t.error for t in tasks if t.id == rollout.failing_task), rollout.reason)
+    apply(deps, KeepEvidence(rollout.id, rollout.failing_task, error))
 
 
 def step(deps: Deps, rollout: Rollout, seen: Seen) -> Outcome:

@@ -136,3 +136,25 @@ def test_a_build_that_kills_its_worker_each_time_fails_at_its_cap():
         until(w, lambda: w.deps.store.build(build.id).state.terminal, git=git)
         assert w.deps.store.build(build.id).state is BuildState.FAILED
         assert git.times == 10_000 - 10
+
+
+@pytest.mark.parametrize(
+    ("error", "after", "log"),
+    [
+        pytest.param(RetryLater("not now"), 1.0, "it broke", id="the store is away"),
+        pytest.param(Killed(), 8.0, "it broke", id="killed"),
+        pytest.param(Killed(), 1.0, "printed nothing", id="killed, and the task is forgotten meanwhile"),
+    ],
+)
+def test_a_rollout_that_ends_and_loses_its_worker_before_the_evidence_gets_it_from_the_next(error, after, log):
+    with world() as w:
+        w.service(on_failure="freeze", watch="60s")
+        rollout = w.deploy(w.push("1.1.0", exits_after=after, exit_code=3, last_words=("it broke",)))
+        w.deps = w.new_worker(store=Failing(w.deps.store, "set_evidence", error, 1))
+        until(w, lambda: w.get(rollout).phase.terminal)
+        ended = w.get(rollout)
+        assert (ended.phase, ended.helpers, ended.evidence) == (Phase.FROZEN, False, "")
+        until(w, lambda: w.deps.store.outbox_size() == 0)
+        assert ended.failing_task in w.get(rollout).evidence
+        assert "exit (3)" in w.get(rollout).evidence
+        assert log in w.get(rollout).evidence
