@@ -142,9 +142,11 @@ def _wait_or_drop(deps: Deps, rollout: Rollout, active: Rollout, digest: str) ->
     ]
     waiting = move(rollout, Cause.BUSY, now, f"waits for {active.id}")
     jobs = (Job(Verb.ADVANCE, active.id),)
-    deps.store.save_rollouts([*older, waiting], now, jobs=jobs)
+    *_, saved = deps.store.save_rollouts([*older, waiting], now, jobs=jobs)
     if deps.store.active_rollout(rollout.service) is None:
-        return Outcome(again_at=now)  # it ended meanwhile, and may not have seen us waiting
+        # It ended meanwhile, and may not have seen us waiting. If it has, this loses the race.
+        deps.store.save_rollouts([move(saved, Cause.FREED, now)], now)
+        return Outcome(again_at=now)
     return Outcome(jobs)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from nodewise.bootstrap import Deps
+from nodewise.domain.errors import LostRace
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Cause, move
 from nodewise.intake import publish
@@ -20,8 +23,9 @@ def sweep(deps: Deps, _subject: str = "") -> Outcome:
     jobs: list[Job] = []
     for rollout in deps.store.stuck_queued():
         planned = Job(Verb.PLAN, rollout.id)
-        deps.store.save_rollouts([move(rollout, Cause.FREED, now)], now, jobs=(planned,))
-        jobs.append(planned)
+        with suppress(LostRace):  # it is not stuck, then
+            deps.store.save_rollouts([move(rollout, Cause.FREED, now)], now, jobs=(planned,))
+            jobs.append(planned)
     forgotten = [Job(Verb.ADVANCE, rollout_id) for rollout_id in deps.store.forgotten_rollouts()]
     if forgotten:
         deps.store.put_jobs(forgotten, now)

@@ -54,7 +54,7 @@ _ONE_AND_NEWER = (
 
 
 _other = rollouts.alias()
-_HELD = exists().where(_other.c.service == rollouts.c.service, _other.c.phase.in_([*_ACTIVE, Phase.PENDING.value]))
+_HELD = exists().where(_other.c.service == rollouts.c.service, _other.c.phase.in_(_ACTIVE))
 _STUCK = select(rollouts).where(rollouts.c.phase == Phase.QUEUED.value, ~_HELD)
 _GOING_NOW = (
     select(rollouts.c.id, rollouts.c.service_id, rollouts.c.helpers)
@@ -220,7 +220,8 @@ class RolloutQueries:
         return {r.service: r for r in self._rollouts(select(rollouts).where(rollouts.c.id.in_(newest)))}
 
     def stuck_queued(self) -> list[Rollout]:
-        """Rollouts that wait for a service which nothing holds."""
+        """Rollouts that wait for a service which nothing holds. One that is not planned yet holds nothing: it may
+        wait for days itself."""
         return self._rollouts(_STUCK)
 
     def forgotten_rollouts(self) -> list[str]:

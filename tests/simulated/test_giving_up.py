@@ -11,7 +11,7 @@ from nodewise.domain.build import Build, BuildState
 from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.events import CodePushed
 from nodewise.domain.jobs import Job, Verb
-from nodewise.domain.rollout import Phase, Rollout
+from nodewise.domain.rollout import Cause, Phase, Rollout, move
 from tests.chaos.dying import Killed
 from tests.world import World, world
 
@@ -30,6 +30,19 @@ class Failing:
     def _fail(self, *_: Any) -> Any:
         self.times -= 1
         raise self._error
+
+
+class Stale:
+    """A store whose first answer to what holds the service is *other*, which has ended by now."""
+
+    def __init__(self, inner: Any, other: Rollout) -> None:
+        self._inner, self._others = inner, [other]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def active_rollout(self, service: str) -> Rollout | None:
+        return self._others.pop() if self._others else self._inner.active_rollout(service)
 
 
 def fail(w: World, question: str, error: BaseException, times: int) -> None:
@@ -158,3 +171,31 @@ def test_a_rollout_that_ends_and_loses_its_worker_before_the_evidence_gets_it_fr
         assert ended.failing_task in w.get(rollout).evidence
         assert "exit (3)" in w.get(rollout).evidence
         assert log in w.get(rollout).evidence
+
+
+def test_a_rollout_that_came_to_wait_just_after_the_other_had_ended_is_planned_at_once():
+    with world() as w:
+        w.service()
+        other = w.reaches(w.deploy(w.push("1.1.0")), Phase.MOVING)
+        assert w.end(other).phase is Phase.SUCCEEDED
+        rollout = w.deploy(w.push("1.2.0"))
+        w.deps = w.new_worker(store=Stale(w.deps.store, other))
+        w.perform(Job(Verb.PLAN, rollout.id))
+        assert w.get(rollout).phase is Phase.PENDING
+        w.perform(Job(Verb.PLAN, rollout.id))
+        assert w.get(rollout).phase is Phase.MOVING
+
+
+def test_what_waits_for_a_free_service_begins_while_another_waits_for_its_window():
+    with world() as w:
+        w.service(replicas=2, track="semver:^1", window="!mon-sun 00:00-08:10")
+        w.push("1.1.0")
+        w.pushed("1.1.0")
+        w.wait(5)
+        held = w.latest()
+        assert held.phase is Phase.PENDING
+        rollout = w.deploy(w.push("1.2.0"))
+        queued = move(w.get(rollout), Cause.BUSY, w.clock.now(), "waits for one that has ended meanwhile")
+        w.deps.store.save_rollouts([queued], w.clock.now())
+        assert w.end(rollout, 60).phase is Phase.SUCCEEDED
+        assert w.get(held).phase is Phase.PENDING
