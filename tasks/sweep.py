@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import structlog
+
 from nodewise.bootstrap import Deps
-from nodewise.domain.errors import LostRace
+from nodewise.domain.errors import LostRace, RetryLater
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Cause, move
 from nodewise.intake import publish
@@ -14,10 +16,16 @@ from tasks.outcome import Outcome
 GRACE = 1.0  # seconds that a due job may be on its way before its message counts as lost
 AHEAD = 1.5  # seconds ahead of which the queue is told; a sweep comes every second
 HEARTBEAT = "worker"
+EXPIRY, EXPIRE_EVERY = "expiry", 3600.0  # seconds between two looks for what is too old to be kept
+
+log = structlog.get_logger(__name__)
 
 
 def sweep(deps: Deps, _subject: str = "") -> Outcome:
-    """Publish every job that is due and not being run; set free what waits for nothing; wake what no job will."""
+    """Publish every job that is due and not being run; set free what waits for nothing; wake what no job will.
+
+    Once an hour, drop what is too old to be kept.
+    """
     now = deps.clock.now()
     deps.store.beat(HEARTBEAT, now)
     jobs: list[Job] = []
@@ -32,4 +40,19 @@ def sweep(deps: Deps, _subject: str = "") -> Outcome:
         jobs += forgotten
     for job, delay in deps.store.due_jobs(now, GRACE, AHEAD):
         publish(deps, [job], delay)
+    _expire(deps, now)
     return Outcome(tuple(jobs))
+
+
+def _expire(deps: Deps, now: float) -> None:
+    """Noted first: should it fail, it is tried again with the next hour and not with the next sweep."""
+    last = deps.store.last_beat(EXPIRY)
+    if last is not None and now - last < EXPIRE_EVERY:
+        return
+    deps.store.beat(EXPIRY, now)
+    try:
+        gone = deps.store.expire(now, deps.settings.keep_days)
+    except RetryLater as error:
+        log.warning("not_expired", reason=error.what)
+    else:
+        log.info("expired", rows=gone, days=deps.settings.keep_days)

@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     replay_window: float = Field(
         default=300.0, gt=0, description="How old or early a signed time may be, in seconds, either way."
     )
+    keep_days: float = Field(
+        default=30.0,
+        gt=0,
+        description="How many days the bodies of deliveries, and the readings of ended rollouts, are kept.",
+    )
     worker_threads: int = Field(default=8, ge=1, le=128, description="How many jobs one worker runs at a time.")
     concurrent_builds: int = Field(default=2, ge=1, le=64, description="How many builds one worker runs at a time.")
     probe_image: str = Field(

@@ -220,8 +220,7 @@ class RolloutQueries:
         return {r.service: r for r in self._rollouts(select(rollouts).where(rollouts.c.id.in_(newest)))}
 
     def stuck_queued(self) -> list[Rollout]:
-        """Rollouts that wait for a service which nothing holds. One that is not planned yet holds nothing: it may
-        wait for days itself."""
+        """Rollouts that wait for a service which nothing holds; one that is not planned yet holds nothing."""
         return self._rollouts(_STUCK)
 
     def forgotten_rollouts(self) -> list[str]:
