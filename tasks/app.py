@@ -23,8 +23,9 @@ def follow_app(deps: Deps, app_rollout: str) -> Outcome:
     if not members:
         return DONE
     now = deps.clock.now()
-    step = cells.follow(members, _on_failure(members))
+    step = cells.follow(members, _on_failure(members), _taken_over(deps, members))
     changed: list[Rollout] = [move(m, Cause.FREED, now) for m in step.begin]
+    changed += [move(m, Cause.REPLACED, now, step.reason) for m in step.give_up]
     jobs: list[Job] = [Job(Verb.PLAN, m.id) for m in step.begin]
     for member in step.call_off:
         called_off, more = _call_off(member, step.reason, now)
@@ -43,8 +44,22 @@ def follow_app(deps: Deps, app_rollout: str) -> Outcome:
 
 def _on_failure(members: list[Rollout]) -> OnFailure:
     """As the service says that failed; taken back where it never got as far as a plan."""
-    failed = [m for m in members if m.phase.terminal and m.phase is not Phase.SUCCEEDED and m.kind is Kind.DEPLOY]
-    return next((m.plan.on_failure for m in failed if m.plan is not None), OnFailure.ROLLBACK)
+    return next((m.plan.on_failure for m in cells.failed(members) if m.plan is not None), OnFailure.ROLLBACK)
+
+
+def _taken_over(deps: Deps, members: list[Rollout]) -> set[str]:
+    """Members whose service is theirs no longer: a newer rollout holds or awaits it, or has brought another release."""
+    if not cells.failed(members):
+        return set()
+    return {m.id for m in members if m.kind is Kind.DEPLOY and m.phase is Phase.SUCCEEDED and _lost(deps, m)}
+
+
+def _lost(deps: Deps, member: Rollout) -> bool:
+    others = (r for r in deps.store.rollouts(member.service) if r.app_rollout != member.app_rollout)
+    last = next((r for r in others if r.id > member.id and r.settled), None)
+    if last is None:
+        return False
+    return last.phase.active or last.phase is Phase.QUEUED or last.to_number != member.to_number
 
 
 def _call_off(member: Rollout, reason: str, now: float) -> tuple[Rollout, list[Job]]:

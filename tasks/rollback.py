@@ -8,15 +8,19 @@ never stands behind anything, and needs neither the registry nor a build.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nodewise.bootstrap import Deps
+from nodewise.domain import drift
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.locks import Lock
 from nodewise.domain.release import Release
-from nodewise.domain.rollout import Cause, Phase, Plan, Rollout, move
+from nodewise.domain.rollout import Cause, Kind, Phase, Plan, Rollout, move
 from nodewise.domain.steps import first_steps
 from tasks import planning
 from tasks.advance import advance
 from tasks.outcome import DONE, Outcome
+from tasks.planning import Ground
 
 
 def rollback(deps: Deps, rollout_id: str) -> Outcome:
@@ -35,12 +39,18 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
     if ground is None:
         return planning.refuse(deps, rollout, f"the swarm has no service {rollout.service!r}")
     snapshot = planning.snapshot(deps, ground)
+    if rollout.app_rollout:
+        reason = _taken_over(deps, rollout, ground, snapshot.release)
+        if reason:
+            return planning.end(deps, rollout, Cause.REPLACED, reason)
     target = _target(deps, rollout, snapshot.release.number, ground.active)
     if target is None:
         return planning.refuse(deps, rollout, f"{rollout.service} has no earlier good release to go back to")
     now = deps.clock.now()
     others = [*deps.store.queued_rollouts(rollout.service), *([ground.active] if ground.active else [])]
-    replaced = [move(r, Cause.REPLACED, now, f"replaced by the rollback {rollout.id}") for r in others]
+    why = f"replaced by the rollback {rollout.id}"
+    # A person's hand has ended them: to an app's rollout that is a failure, unlike making way for a newer deploy.
+    replaced = [replace(move(r, Cause.REPLACED, now, why), abort=r.abort or rollout.origin) for r in others]
     plan = Plan(
         strategy="rolling",
         base=snapshot.release.spec,
@@ -65,6 +75,18 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
         locked=_locks(rollout, snapshot.release, target, now),
     )
     return Outcome(jobs)
+
+
+def _taken_over(deps: Deps, rollout: Rollout, ground: Ground, running: Release) -> str:
+    """Why a service is none of its app's rollout's any more, which wanted it back; empty when it still is."""
+    other = ground.active or next(iter(deps.store.queued_rollouts(rollout.service)), None)
+    if other is not None:
+        return f"left alone: {other.id} has taken the service over meanwhile"
+    members = deps.store.app_members(rollout.app_rollout)
+    brought = next(m for m in members if m.service == rollout.service and m.kind is Kind.DEPLOY)
+    if running.number == brought.to_number or drift.as_left(brought, ground.service):
+        return ""
+    return f"left alone: the service runs release {running.number} by now, and not {brought.to_number} of {brought.id}"
 
 
 def _wake(rollouts: list[Rollout]) -> list[Job]:

@@ -7,8 +7,9 @@ import itertools
 import pytest
 
 from nodewise import control
-from nodewise.domain.rollout import Kind, Phase
-from tests.world import World, world
+from nodewise.domain.ids import new_id
+from nodewise.domain.rollout import Kind, Phase, Rollout
+from tests.world import SECOND, World, world
 
 ORDER = ("db-migrator", "workers", "web")
 
@@ -123,3 +124,98 @@ def test_a_newer_push_in_the_middle_wins_and_nothing_is_taken_back():
         w.run(lambda: all_ended(w) and w.running("web") == ["1.2.0"] * 2, 600)
         assert all(w.running(name) == ["1.2.0"] * 2 for name in ORDER)
         assert not any("rollback" in m for m in moves(w))
+
+
+# -- a newer rollout of the app in the middle ------------------------------------------------------------
+
+
+def slow_to_fail(w: World, tag: str) -> str:
+    """A release that the db takes, and that breaks long after each other service has begun to move to it."""
+    image = w.push(tag)
+
+    def answer(_path: str, seconds: float) -> int:
+        later = [r for r in w.deps.store.rollouts("workers") if r.phase is Phase.MOVING]
+        return 500 if later and seconds > 25 and w.clock.now() - (later[0].started_at or 0.0) > 25 else 200
+
+    w.swarm.push(image, type(w.swarm.registry.found(w.pinned(image))[1])(http=answer))
+    return image
+
+
+@pytest.mark.parametrize("newer", ["has ended", "is on its way", "was taken back"])
+def test_a_failure_takes_back_only_what_still_runs_what_this_app_rollout_brought(newer):
+    with world() as w:
+        app(w, gate__http__url="http://{task}:80/health", bake="15s")
+        w.deploy(slow_to_fail(w, "1.1.0"), "web")
+        w.run(lambda: w.deps.store.rollouts("workers") and w.latest("workers").phase is Phase.MOVING)
+        first = w.latest("workers")
+        exits = {"exits_after": 2.0, "exit_code": 1} if newer == "was taken back" else {}
+        start = {"start": 25.0, "healthcheck": True} if newer == "is on its way" else {}
+        image = w.push("1.2.0", **exits, **start)
+        w.deps.store.add_rollout(alone(w, image), w.clock.now(), "test")
+        w.run(lambda: w.get(first).phase is Phase.ROLLED_BACK)
+        w.run(lambda: all_ended(w))
+        assert w.running("workers") == ["1.0.0"] * 2
+        backs = [r for r in w.deps.store.rollouts(ORDER[0]) if r.kind is Kind.ROLLBACK]
+        if newer == "was taken back":
+            assert [r.phase for r in backs] == [Phase.SUCCEEDED]
+            assert w.running(ORDER[0]) == ["1.0.0"] * 2
+        else:
+            assert backs == []
+            assert w.running(ORDER[0]) == ["1.2.0"] * 2
+            assert not w.deps.store.locks(ORDER[0])
+
+
+def alone(w: World, image: str) -> Rollout:
+    """A rollout of the first service by itself: as the first of a newer app rollout, whose others do not matter."""
+    now = w.clock.now()
+    return Rollout(
+        new_id("r", now), ORDER[0], Kind.DEPLOY, Phase.PENDING, "test", now, image=image, app_rollout=new_id("g", now)
+    )
+
+
+def test_a_service_that_someone_else_has_changed_since_is_not_taken_back():
+    with world() as w:
+        app(w, gate__http__url="http://{task}:80/health", bake="15s")
+        w.deploy(slow_to_fail(w, "1.1.0"), "web")
+        w.run(lambda: w.deps.store.rollouts("workers") and w.latest("workers").phase is Phase.MOVING)
+        w.swarm.foreign_update(ORDER[0], lambda spec: with_image(spec, w.pinned(w.push("3.0.0"))))
+        w.run(lambda: w.latest("workers").phase.terminal)
+        w.run(lambda: all_ended(w))
+        assert w.running(ORDER[0]) == ["3.0.0"] * 2
+        back = w.latest(ORDER[0])
+        assert (back.kind, back.phase) == (Kind.ROLLBACK, Phase.SUPERSEDED)
+        assert "left alone" in back.reason
+
+
+def with_image(spec, image):
+    task = spec["TaskTemplate"]
+    return {**spec, "TaskTemplate": {**task, "ContainerSpec": {**task["ContainerSpec"], "Image": image}}}
+
+
+def test_to_be_replaced_by_a_newer_rollout_is_no_failure_and_takes_nothing_back():
+    with world() as w:
+        image = w.push("1.0.0")
+        for name, stage, delay in (("quick", 1, 0), ("slow", 1, 10), ("last", 2, 0)):
+            labels = {"strategy": "cells", "app": "shop", "stage": str(stage)}
+            w.service(name, image, replicas=2, update={"Delay": delay * SECOND}, **labels)
+        w.deploy(w.push("1.1.0"), "last")
+        w.run(lambda: w.deps.store.rollouts("quick") and w.latest("quick").phase is Phase.SUCCEEDED)
+        assert w.latest("slow").phase is Phase.MOVING
+        older = w.latest("slow").app_rollout
+        w.deploy(w.push("1.2.0"), "last")
+        w.run(lambda: all_ended(w))
+        assert [w.running(name) for name in ("quick", "slow", "last")] == [["1.2.0"] * 2] * 3
+        assert not any("rollback" in m for m in moves(w))
+        ends = {m.service: m.phase for m in w.deps.store.app_members(older)}
+        assert ends == {"quick": Phase.SUCCEEDED, "slow": Phase.SUPERSEDED, "last": Phase.SUPERSEDED}
+
+
+def test_a_persons_rollback_of_one_service_takes_the_others_of_its_app_back():
+    with world() as w:
+        app(w, bake="15s")
+        w.deploy(w.push("1.1.0"), "web")
+        w.run(lambda: w.deps.store.rollouts("workers") and w.latest("workers").phase is Phase.MOVING)
+        w.rollback(service="workers")
+        w.run(lambda: all_ended(w))
+        assert all(w.running(name) == ["1.0.0"] * 2 for name in ORDER)
+        assert w.deps.store.rollouts("web")[0].phase is Phase.ABORTED
