@@ -69,11 +69,11 @@ def save(deps: Deps, before: Rollout, decision: Decision, seen: Seen) -> tuple[R
     news = _news(before, seen.readings)
     if news:
         deps.store.add_readings(before.id, news)
-    if after == before and not decision.jobs:
+    if after == before and not decision.jobs and not decision.way_free:
         return before, ()
     now = deps.clock.now()
     jobs, saved = list(decision.jobs), [after]
-    if before.phase.active and not after.phase.active:
+    if decision.way_free or (before.phase.active and not after.phase.active):
         freed, more = free_queued(deps, after.service, now)
         saved += freed
         jobs += more

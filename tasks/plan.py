@@ -16,12 +16,14 @@ from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.locks import Lock, against
 from nodewise.domain.release import digest_of
-from nodewise.domain.rollout import COMING, Cause, Kind, Phase, Rollout, Seen, move
+from nodewise.domain.rollout import COMING, Cause, Kind, Phase, Rollout, Seen, detect, move
 from nodewise.domain.swarm import ResolvedImage
 from tasks import making, planning, routing
 from tasks.advance import step
 from tasks.outcome import DONE, Outcome
 from tasks.planning import Ground
+
+AGAIN = 5.0  # seconds
 
 
 def plan(deps: Deps, subject: str) -> Outcome:
@@ -72,7 +74,7 @@ def plan_rollout(deps: Deps, rollout_id: str) -> Outcome:
             return planning.refuse(deps, rollout, f"{lock}; 'nodewise unlock {rollout.service}' takes the lock away")
         if ground.labels.strategy == "cells" and not rollout.app_rollout:
             return _as_an_app(deps, rollout, ground.labels)
-        if ground.active is not None:
+        if ground.active is not None and not _gives_way(deps, rollout, ground, ground.active, resolved.digest):
             return _wait_or_drop(deps, rollout, ground.active, resolved.digest)
         return _set_out(deps, rollout, ground, name, resolved)
     except Conflict:
@@ -130,10 +132,21 @@ def _lock(deps: Deps, rollout: Rollout, digest: str) -> Lock | None:
     return lock
 
 
+def _gives_way(deps: Deps, rollout: Rollout, ground: Ground, active: Rollout, digest: str) -> bool:
+    """Whether *active* may be taken over now: it is between two tasks, by its own policy and this very look."""
+    if active.phase is not Phase.MOVING or _brings(active, digest):
+        return False
+    seen = Seen(ground.service, ground.tasks, ground.nodes, newer=rollout.id, newer_since=deps.clock.now())
+    return detect(active, seen, deps.clock.now()).cause is Cause.WAY_FREE
+
+
+def _brings(active: Rollout, digest: str) -> bool:
+    return active.plan is not None and digest_of(active.plan.target) == digest and active.kind is Kind.DEPLOY
+
+
 def _wait_or_drop(deps: Deps, rollout: Rollout, active: Rollout, digest: str) -> Outcome:
     """Another rollout holds the service: wait for it to make way, unless it brings the very same digest."""
-    same = active.plan is not None and digest_of(active.plan.target) == digest and active.kind is Kind.DEPLOY
-    if same and active.phase in (*COMING, Phase.FINISHING, Phase.WATCHING):
+    if _brings(active, digest) and active.phase in (*COMING, Phase.FINISHING, Phase.WATCHING):
         return planning.end(deps, rollout, Cause.REPLACED, f"the same digest is on its way already in {active.id}")
     now = deps.clock.now()
     older = [
@@ -164,12 +177,15 @@ def _as_an_app(deps: Deps, rollout: Rollout, labels: ServiceLabels) -> Outcome:
 
 
 def _set_out(deps: Deps, rollout: Rollout, ground: Ground, name: ImageName, resolved: ResolvedImage) -> Outcome:
+    """Begin: a rollout that makes way ends in the same transaction, so that the service is somebody's all the time."""
     now = deps.clock.now()
     snapshot = planning.snapshot(deps, ground)
     made = making.make(deps, ground, snapshot, name, resolved, f"{rollout.origin}, {rollout.id}")
     if planning.runs_already(ground, snapshot.release, made.target):
         reason = f"{ground.service.name} runs {made.target.image} already"
         return planning.end(deps, rollout, Cause.ALREADY_THERE, reason, snapshot.new)
+    if ground.active is not None and (making.prepares(made.plan) or made.plan.staged):
+        return planning.hold(deps, rollout, f"waits for the end of {ground.active.id}", now + AGAIN)
     cause = (
         Cause.CHORES
         if making.prepares(made.plan)
@@ -179,13 +195,28 @@ def _set_out(deps: Deps, rollout: Rollout, ground: Ground, name: ImageName, reso
     )
     planned = planning.started(rollout, ground, made.plan, snapshot.base.number, made.target.number, now, cause)
     planned = making.as_run(planning.with_steps(planned, made.steps), made.plan)
+    replaced = _replaced(deps, rollout, ground.active, now)
     jobs = (Job(Verb.ADVANCE, rollout.id),)
     new = (*snapshot.new, *((made.target,) if made.new else ()))
     try:
         states = snapshot.proven
-        (planned,) = deps.store.save_rollouts([planned], now, releases=new, release_states=states, jobs=jobs)
+        *_, planned = deps.store.save_rollouts(
+            [*replaced, planned],
+            now,
+            releases=new,
+            release_states=states,
+            jobs=(*jobs, *planning.wake(replaced)),
+        )
     except Conflict:
         return Outcome(again_at=now)  # another rollout took the service between our look and our save
     # What was seen for the plan is the first look as well; the job that looks again stands in the outbox.
     first = Seen(ground.service, ground.tasks, ground.nodes)
     return Outcome((*jobs, *step(deps, planned, first).jobs))
+
+
+def _replaced(deps: Deps, rollout: Rollout, active: Rollout | None, now: float) -> list[Rollout]:
+    """Those that end where *rollout* takes over: the one that makes way, and an older one that waited for that."""
+    if active is None:
+        return []
+    others = [*deps.store.queued_rollouts(rollout.service), active]
+    return [move(r, Cause.REPLACED, now, f"replaced by the newer {rollout.id}") for r in others]

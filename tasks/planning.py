@@ -5,7 +5,7 @@ Shared by ``plan`` (forward) and ``rollback`` (back). A plan touches nothing in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from nodewise.bootstrap import Deps
@@ -100,7 +100,10 @@ def _proven(deps: Deps, ground: Ground, running: Release) -> Release:
     if running.state is not ReleaseState.NEW or not ground.service.mark:
         return running
     rollout = deps.store.rollout(ground.service.mark)
-    if rollout is None or rollout.phase is not Phase.SUPERSEDED or rollout.from_number is None:
+    if rollout is None or rollout.from_number is None:
+        return running
+    holds = ground.active is not None and ground.active.id == rollout.id  # it makes way for what is being planned
+    if not (holds or rollout.phase is Phase.SUPERSEDED):
         return running
     return deps.store.release(rollout.service, rollout.from_number) or running
 
@@ -130,6 +133,13 @@ def runs_already(ground: Ground, running: Release, target: Release) -> bool:
         return False
     wanted = [t for t in ground.tasks if t.desired == "running"]
     return all(t.running and t.up_to_date for t in wanted)
+
+
+def wake(replaced: Iterable[Rollout]) -> list[Job]:
+    """Those that clear up go on doing so; an app whose member has ended looks what that means for the others."""
+    all_ = list(replaced)
+    clearing = [Job(Verb.ADVANCE, r.id) for r in all_ if r.phase is Phase.CLEARING]
+    return clearing + [Job(Verb.ADVANCE, r.app_rollout) for r in all_ if r.phase.terminal and r.app_rollout]
 
 
 def refuse(deps: Deps, rollout: Rollout, reason: str) -> Outcome:

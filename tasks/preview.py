@@ -183,5 +183,5 @@ def _rollout(active: Rollout, digest: str) -> Obstacle:
     if same and active.phase in (*COMING, Phase.FINISHING, Phase.WATCHING):
         return Obstacle("rollout", f"the same digest is on its way already in {active.id}", EVERYBODY)
     phase = active.phase.value.replace("_", " ")
-    reason = f"a deploy waits for {active.id}, which is {phase}, and its plan is made when that has made way"
+    reason = f"a deploy waits for {active.id}, which is {phase}, and its plan is made when that makes way"
     return Obstacle("rollout", reason, EVERYBODY)

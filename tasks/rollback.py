@@ -71,7 +71,7 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
         now,
         releases=snapshot.new,
         release_states=snapshot.proven,
-        jobs=(*jobs, *_wake(replaced), *_wake([planned])),
+        jobs=(*jobs, *planning.wake([*replaced, planned])),
         locked=_locks(rollout, snapshot.release, target, now),
     )
     return Outcome(jobs)
@@ -87,12 +87,6 @@ def _taken_over(deps: Deps, rollout: Rollout, ground: Ground, running: Release) 
     if running.number == brought.to_number or drift.as_left(brought, ground.service):
         return ""
     return f"left alone: the service runs release {running.number} by now, and not {brought.to_number} of {brought.id}"
-
-
-def _wake(rollouts: list[Rollout]) -> list[Job]:
-    """Those that clear up go on doing so; an app whose member has ended looks what that means for the others."""
-    clearing = [Job(Verb.ADVANCE, r.id) for r in rollouts if r.phase is Phase.CLEARING]
-    return clearing + [Job(Verb.ADVANCE, r.app_rollout) for r in rollouts if r.phase.terminal and r.app_rollout]
 
 
 def _locks(rollout: Rollout, running: Release, target: Release, now: float) -> list[Lock]:

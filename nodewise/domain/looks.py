@@ -33,7 +33,7 @@ from nodewise.domain.chores import purpose as purpose_of_try
 from nodewise.domain.helpers import CANDIDATE
 from nodewise.domain.model import Kind, Phase, Plan, Rollout, Seen
 from nodewise.domain.staging import detect_preparing, detect_staging
-from nodewise.domain.swarm import ServiceView
+from nodewise.domain.swarm import ServiceView, image_of
 
 PATIENCE = 30.0  # seconds that a newer deploy waits for a task on its way, before this one is turned round for it
 
@@ -88,11 +88,12 @@ def _not_ours_yet(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
 def _make_way(rollout: Rollout, seen: Seen, now: float) -> Finding:
     """A newer deploy takes over between two tasks: at any other moment one more would be down than asked for.
 
+    It does so by itself, in the moment in which it begins: until then this one goes on, and its gates are read.
     Where a task does not come up, it is not waited for: taking back touches nothing but what this rollout moved.
     """
     coming = [t for t in wanted_tasks(seen) if not t.running]
     if not coming and rollout.plan is not None and _begins_with_a_write(rollout.plan):
-        return Finding(Cause.REPLACED, f"replaced by the newer {seen.newer}")
+        return Finding(Cause.WAY_FREE)
     if coming and now - seen.newer_since > PATIENCE:
         return Finding(Cause.MAKE_WAY, f"makes way for the newer {seen.newer}", coming[0])
     return Finding(Cause.PROGRESS)
@@ -165,7 +166,9 @@ def _rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
     if late(rollout, now):
         did_not = f"the rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}"
         return Finding(Cause.EXPIRED, f"{rollout.reason}; and {did_not}")
-    if ours or (not back and service.update_state == "rollback_paused"):
+    if ours or _half_way(rollout, plan, service):
+        return Finding(Cause.NOT_WRITTEN)  # never written, and what it took over is half-way to a release of its own
+    if not back and service.update_state == "rollback_paused":
         return Finding(Cause.NOT_WRITTEN)  # Swarm's own rollback does not go on by itself: the snapshot is written
     if not back and service.update_state.startswith("rollback"):
         return swarm_turned(service, seen)
@@ -176,6 +179,11 @@ def _rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
 
 def _as_before(_rollout: Rollout, plan: Plan, service: ServiceView) -> bool:
     return is_base(plan, service)
+
+
+def _half_way(rollout: Rollout, plan: Plan, service: ServiceView) -> bool:
+    """Whether the service is as it was taken over from another rollout, and not what this one has to go back to."""
+    return service.mark != rollout.back_mark and service.image != image_of(plan.base)
 
 
 def _and_kept(rollout: Rollout, service: ServiceView, seen: Seen) -> str:

@@ -95,6 +95,7 @@ TABLE: Mapping[tuple[Phase, Cause], Phase] = {
     (_P.MOVING, _C.NOT_WRITTEN): _P.MOVING,
     (_P.MOVING, _C.NODE_LOST): _P.MOVING,
     (_P.MOVING, _C.PROGRESS): _P.MOVING,
+    (_P.MOVING, _C.WAY_FREE): _P.MOVING,
     (_P.MOVING, _C.CHORES): _P.FINISHING,
     (_P.MOVING, _C.TO_WATCH): _P.WATCHING,
     (_P.MOVING, _C.CONVERGED): _P.SUCCEEDED,
@@ -151,12 +152,16 @@ class IllegalTransition(NodewiseError):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The rollout after this look, what to save with it (jobs), what to do (effects), when to look again."""
+    """The rollout after this look, what to save with it (jobs), what to do (effects), when to look again.
+
+    ``way_free``: what waits for the service may be planned now, and take it over.
+    """
 
     rollout: Rollout
     effects: tuple[Effect, ...] = ()
     jobs: tuple[Job, ...] = ()
     wake_at: float | None = None
+    way_free: bool = False
 
 
 def decide(rollout: Rollout, seen: Seen, now: float, poll: float = POLL) -> Decision:
@@ -178,6 +183,7 @@ def decide(rollout: Rollout, seen: Seen, now: float, poll: float = POLL) -> Deci
         effects=effects,
         jobs=(Job(Verb.ROLLBACK, rollout.id),) if finding.cause is Cause.VETO and after.phase in _BACK else (),
         wake_at=None if after.phase.terminal else _wake(after, rollout, seen, now, poll),
+        way_free=finding.cause is Cause.WAY_FREE,
     )
 
 
