@@ -198,6 +198,8 @@ _BACK = {Cause.ABORTED.value: Cause.TAKEN_BACK, Cause.MAKE_WAY.value: Cause.WAY_
 def _swarm_rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
     if not is_base(plan, service):
         return Finding(Cause.FOREIGN_HAND, foreign(service))
+    if _half_way(rollout, plan, service) and service.previous_spec is None:
+        return Finding(Cause.VETO, rollout.reason)  # Swarm by itself goes back to what has never been proven
     if service.update_state == "rollback_paused":
         # The snapshot is put back, but for a rollback of a person's own: a rollback is never rolled back.
         cause = Cause.VETO if rollout.kind is Kind.DEPLOY else Cause.EXPIRED

@@ -227,9 +227,10 @@ def one_by_one(w: World, job: Job) -> None:
     run(w.deps, job) if job.verb is Verb.SWEEP else publish(w.deps, perform(w.deps, job))
 
 
-def test_what_took_over_and_fails_goes_back_to_the_last_proven_release():
+@pytest.mark.parametrize("swarms", ["pause", "rollback"])
+def test_what_took_over_and_fails_goes_back_to_the_last_proven_release(swarms):
     with world() as w:
-        w.service(replicas=None, update={"Delay": 3 * SECOND})
+        w.service(replicas=None, update={"Delay": 3 * SECOND, "FailureAction": swarms})
         w.deploy(w.push("1.1.0"))
         midway(w)
         ended = w.end(w.deploy(w.push("1.2.0", **BAD)))
