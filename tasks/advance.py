@@ -80,7 +80,12 @@ def save(deps: Deps, before: Rollout, decision: Decision, seen: Seen) -> tuple[R
     if after.phase.terminal and after.app_rollout:
         jobs.append(Job(Verb.ADVANCE, after.app_rollout))
     kept = deps.store.save_rollouts(
-        saved, now, release_states=release_states(after), jobs=jobs, locked=_locks(after, now), before=before
+        saved,
+        now,
+        release_states=_states(before, after),
+        jobs=jobs,
+        locked=_locks(before, after, now),
+        before=before,
     )
     if after.phase is not before.phase:
         log.info("rollout", id=after.id, service=after.service, phase=after.phase.value, reason=after.reason)
@@ -94,27 +99,40 @@ def free_queued(deps: Deps, service: str, now: float) -> tuple[list[Rollout], li
     return freed, [Job(Verb.PLAN, r.id) for r in freed]
 
 
-def release_states(rollout: Rollout) -> list[tuple[str, int, ReleaseState]]:
-    """What the ending says about the release: known once the service is held no longer."""
-    ending = rollout.ends_as or rollout.phase
-    if rollout.to_number is None:
+def _states(before: Rollout, after: Rollout) -> list[tuple[str, int, ReleaseState]]:
+    """What this look says about the release: at the ending only, unless it is taken for bad."""
+    if after.to_number is None:
         return []
-    if ending is Phase.SUCCEEDED:
-        return [(rollout.service, rollout.to_number, ReleaseState.GOOD)]
-    if ending in (Phase.ROLLED_BACK, Phase.ROLLED_BACK_BY_SWARM, Phase.FROZEN):
-        return [(rollout.service, rollout.to_number, ReleaseState.BAD)]
+    if _ending(after) is Phase.SUCCEEDED:
+        return [(after.service, after.to_number, ReleaseState.GOOD)]
+    if _condemned(before, after) or _ending(after) is Phase.FROZEN:
+        return [(after.service, after.to_number, ReleaseState.BAD)]
     return []
 
 
-def _locks(rollout: Rollout, now: float) -> list[Lock]:
-    """A digest that was taken back is not tried again by itself; a frozen service is not touched at all."""
-    ending = rollout.ends_as or rollout.phase
-    if rollout.plan is None or rollout.kind is Kind.ROLLBACK:
+def _locks(before: Rollout, after: Rollout, now: float) -> list[Lock]:
+    """A digest that is taken back is not tried again by itself; a frozen service is not touched at all."""
+    if after.plan is None or after.kind is Kind.ROLLBACK:
         return []
-    reason = f"{rollout.id} {ending.value.replace('_', ' ')}: {rollout.reason}"
-    if ending in (Phase.ROLLED_BACK, Phase.ROLLED_BACK_BY_SWARM):
-        return [Lock(rollout.service, digest_of(rollout.plan.target), reason, AUTOMATIC, now)]
-    return [Lock(rollout.service, "", reason, AUTOMATIC, now)] if ending is Phase.FROZEN else []
+    reason = f"{after.id} {_ending(after).value.replace('_', ' ')}: {after.reason}"
+    if _condemned(before, after):
+        return [Lock(after.service, digest_of(after.plan.target), reason, AUTOMATIC, now)]
+    return [Lock(after.service, "", reason, AUTOMATIC, now)] if _ending(after) is Phase.FROZEN else []
+
+
+def _condemned(before: Rollout, after: Rollout) -> bool:
+    """Whether this look takes the release for bad: by the veto that turns it round, however the way back ends.
+
+    At the ending, where it was no veto of ours that did: Swarm's own, or of candidates, which are only removed.
+    """
+    if after.turned == Cause.VETO.value:
+        return before.turned != after.turned
+    return _ending(after) in (Phase.ROLLED_BACK, Phase.ROLLED_BACK_BY_SWARM)
+
+
+def _ending(rollout: Rollout) -> Phase:
+    """The ending, while it clears up as well; the phase of one that goes on."""
+    return rollout.ends_as or rollout.phase
 
 
 def _news(rollout: Rollout, readings: Sequence[Reading]) -> list[Reading]:

@@ -444,6 +444,32 @@ def test_a_digest_that_was_taken_back_is_locked_until_a_person_insists():
         w.reaches(insisted, Phase.MOVING)
 
 
+@pytest.mark.parametrize("how", ["a person's rollback", "its deadline", "someone else"])
+def test_a_release_that_a_veto_has_turned_round_is_bad_and_locked_however_the_way_back_ends(how):
+    endings = {"a person's rollback": Phase.SUPERSEDED, "its deadline": Phase.FAILED, "someone else": Phase.CHANGED}
+    sick = {"now": False}
+    with world() as w:
+        w.service(replicas=3, deadline="60s", update={"Delay": 9 * SECOND}, gate__http__url="http://{task}:80/")
+        rollout = w.deploy(w.push("1.1.0", http=lambda *_: 500 if sick["now"] else 200))
+        w.run(lambda: w.running().count("1.1.0") == 2)
+        sick["now"] = True
+        w.reaches(rollout, Phase.ROLLING_BACK)
+        if how == "a person's rollback":
+            w.end(w.rollback())
+        elif how == "its deadline":
+            for node in w.swarm.nodes():
+                w.swarm.drain(node.name)
+        else:
+            w.swarm.remove_service(w.get(rollout).service_id)
+        ended = w.end(rollout)
+        assert ended.phase is endings[how], ended.reason
+        assert w.deps.store.release("web", ended.to_number).state is ReleaseState.BAD
+        lock = against(w.deps.store.locks("web"), digest_of(ended.plan.target))
+        assert lock is not None
+        assert "gate http failed" in lock.reason
+        assert [found.digest for found in w.deps.store.locks("web")] == [lock.digest]
+
+
 def test_a_locked_service_takes_no_deploy_but_a_rollback():
     with world() as w:
         w.service(replicas=2)
