@@ -30,7 +30,7 @@ from tests.product import wait_for
 from tests.relay import relays
 from tests.scene import SECOND, Scene, open_scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.seconds(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.seconds(250)]
 
 PATIENCE = 180  # seconds for anything that is waited for: the machine may be busy
 OLD, NEW = "1.0.0", "1.1.0"

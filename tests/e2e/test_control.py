@@ -12,7 +12,7 @@ from tasks.preview import MARK
 from tests.product import wait_for
 from tests.scene import Scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.seconds(80)]
 
 FAST = {"Monitor": 1_000_000_000}
 

@@ -23,7 +23,7 @@ from tests.lab.lab import Lab
 from tests.product import free_port, wait_for
 from tests.scene import SECOND, Scene, open_scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.seconds(230)]
 
 FAST = {"Monitor": SECOND}
 PLAIN: dict[str, Any] = {"track": "", "checked": False, "update": FAST}

@@ -12,7 +12,7 @@ from nodewise.domain.rollout import Phase
 from tests.product import wait_for
 from tests.scene import Scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.seconds(40)]
 
 FAST = {"Monitor": 1_000_000_000}
 FAR = 3.0  # seconds: more than a rollout leaves between two looks where nobody watches
