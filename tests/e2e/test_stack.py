@@ -14,7 +14,7 @@ import requests
 
 from tests.lab import base_image
 from tests.lab.app import build
-from tests.lab.lab import Lab
+from tests.lab.lab import Lab, lab_dir
 from tests.lab.node import Node
 from tests.lab.turns import one_at_a_time
 from tests.product import ROOT, wait_for
@@ -118,7 +118,7 @@ def stack(_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack
     with one_at_a_time("stack"):
         made.down()
         try:
-            made.up(base_image.ensure(lab["m1"], ROOT / ".lab"))
+            made.up(base_image.ensure(lab["m1"], lab_dir()))
             yield made
         finally:
             made.down()

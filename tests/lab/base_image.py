@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from tests.lab.node import Node
+from tests.lab.turns import one_at_a_time
 
 PACKAGES = "python3,python3-venv,python3-pip,ca-certificates,git,redis-server,docker-registry"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -22,27 +23,33 @@ def ensure(node: Node, cache: Path) -> str:
     with node.client() as client:
         if client.images(NAME):
             return NAME
-        archive = _archive(cache)
-        with archive.open("rb") as file:
+        with archive(cache).open("rb") as file:
             client.import_image_from_data(file.read(), repository=NAME.partition(":")[0], tag=NAME.partition(":")[2])
     return NAME
 
 
-def _archive(cache: Path) -> Path:
-    archive = cache / "base.tar"
-    if archive.exists():
-        return archive
+def archive(cache: Path) -> Path:
+    """The image as a tar file: made if there is none, which takes a minute."""
+    with one_at_a_time("base-image"):
+        return _archive(cache / "base.tar")
+
+
+def _archive(made: Path) -> Path:
+    if made.exists():
+        return made
+    cache = made.parent
+    cache.mkdir(parents=True, exist_ok=True)
     root = cache / "base"
     shutil.rmtree(root, ignore_errors=True)
     _run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), *_mirror())
     # The machine's own certificates: whatever stands between it and the package index, it trusts.
     shutil.copyfile(CERTIFICATES, root / CERTIFICATES.relative_to("/"))
     shutil.rmtree(root / "var/cache/apt/archives", ignore_errors=True)
-    part = archive.with_suffix(".part")
+    part = made.with_suffix(".part")
     _run("tar", "-C", str(root), "-cf", str(part), "--exclude=./proc/*", "--exclude=./sys/*", "--exclude=./dev/*", ".")
-    part.rename(archive)
+    part.rename(made)
     shutil.rmtree(root)
-    return archive
+    return made
 
 
 def _mirror() -> list[str]:
