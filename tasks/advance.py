@@ -114,7 +114,8 @@ def _locks(before: Rollout, after: Rollout, now: float) -> list[Lock]:
     """A digest that is taken back is not tried again by itself; a frozen service is not touched at all."""
     if after.plan is None or after.kind is Kind.ROLLBACK:
         return []
-    reason = f"{after.id} {_ending(after).value.replace('_', ' ')}: {after.reason}"
+    how = "was taken back" if after.turned == Cause.VETO.value else _ending(after).value.replace("_", " ")
+    reason = f"{after.id} {how}: {after.reason}"
     if _condemned(before, after):
         return [Lock(after.service, digest_of(after.plan.target), reason, AUTOMATIC, now)]
     return [Lock(after.service, "", reason, AUTOMATIC, now)] if _ending(after) is Phase.FROZEN else []

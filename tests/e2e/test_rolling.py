@@ -105,7 +105,7 @@ def test_a_digest_that_was_taken_back_is_not_tried_again_by_an_event(scene: Scen
     scene.tag_many(scene.image("1.3.0"), ["1.3.1"])
     refused = scene.rollout_to(service, "1.3.1")
     assert refused["phase"] == Phase.FAILED
-    assert f"locked by nodewise: {first} rolled back" in refused["reason"]
+    assert f"locked by nodewise: {first} was taken back" in refused["reason"]
 
 
 def test_a_task_that_ends_takes_the_rollout_back_with_its_exit_code_and_last_words(scene: Scene):
