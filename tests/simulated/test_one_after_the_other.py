@@ -1,0 +1,163 @@
+"""A newer deploy and the one on its way, on the simulated swarm: who holds the service, and what a failure leaves."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodewise import control
+from nodewise.domain.errors import Conflict, RetryLater
+from nodewise.domain.jobs import Job, Verb
+from nodewise.domain.locks import Lock
+from nodewise.domain.rollout import Phase, Rollout
+from nodewise.intake import publish
+from nodewise.testing import SimulatedSwarm
+from tasks.perform import perform, run
+from tests.simulated.parts import BAD, midway
+from tests.world import SECOND, World, world
+
+
+def test_a_newer_deploy_takes_over_between_two_tasks_and_a_queued_one_is_replaced_at_once():
+    with world() as w:
+        w.service(replicas=None, update={"Delay": 3 * SECOND})
+        first = w.deploy(w.push("1.1.0"))
+        midway(w)
+        second, third = w.deploy(w.push("1.2.0")), w.deploy(w.push("1.3.0"))
+        lowest = 5
+        while not w.get(third).phase.terminal:
+            w.step()
+            lowest = min(lowest, len(w.running()))
+        assert lowest == 4, "never one more down than the service's own parallelism"
+        assert w.get(first).phase is Phase.SUPERSEDED
+        assert w.get(second).phase is Phase.SUPERSEDED
+        assert w.get(third).phase is Phase.SUCCEEDED
+        assert w.running() == ["1.3.0"] * 5
+
+
+class Unreliable:
+    """The swarm, with a registry that may be away and managers that may take no write."""
+
+    def __init__(self, swarm: SimulatedSwarm) -> None:
+        self._swarm = swarm
+        self.registry_away = self.no_writes = False
+
+    def __getattr__(self, name):
+        if (name == "resolve" and self.registry_away) or (name == "update_service" and self.no_writes):
+            return self._away
+        return getattr(self._swarm, name)
+
+    def _away(self, *_args, **_more):
+        raise RetryLater("no answer")
+
+
+def half_way(w: World, tag: str = "1.1.0", **app) -> Rollout:
+    """A rollout with one of five tasks moved, whose gate passes as long as nobody says otherwise."""
+    w.service(replicas=5, track="semver:^1", update={"Delay": 5 * SECOND}, gate__http__url="http://{task}:80/")
+    first = w.deploy(w.push(tag, **app))
+    midway(w, tag=tag)
+    return w.get(first)
+
+
+COMES_TO_NOTHING = ["the window closes", "it is aborted", "the digest is locked", "the registry is away"]
+
+
+@pytest.mark.parametrize("gates", ["hold", "fail"])
+@pytest.mark.parametrize("why", COMES_TO_NOTHING)
+def test_one_on_its_way_goes_on_with_its_gates_when_the_newer_one_comes_to_nothing(why, gates):
+    sick = {"now": False}
+    with world() as w:
+        swarm = Unreliable(w.swarm)
+        w.deps = w.new_worker(engine=swarm)
+        first = half_way(w, start=2.0, http=lambda *_: 500 if sick["now"] else 200)
+        w.run(lambda: len(w.running()) == 4)
+        w.push("1.2.0")
+        w.pushed("1.2.0")
+        second = w.run(lambda: w.latest() if w.latest().phase is Phase.QUEUED else None, 20)
+        come_to_nothing(w, swarm, second, why)
+        sick["now"] = gates == "fail"
+        ended = w.end(first)
+        assert w.get(second).phase is not Phase.MOVING
+        assert ended.phase is (Phase.SUCCEEDED if gates == "hold" else Phase.ROLLED_BACK), ended.reason
+        assert w.running() == (["1.1.0"] if gates == "hold" else ["1.0.0"]) * 5
+
+
+def come_to_nothing(w: World, swarm: Unreliable, second: Rollout, why: str) -> None:
+    """While it waits for the first to make way; or, aborted, once it is being planned."""
+    if why == "the window closes":
+        w.settings.file.defaults["window"] = "mon-sun 20:00-21:00"
+    elif why == "the digest is locked":
+        w.deps.store.add_lock(Lock("web", "", "no more today", "alice", w.clock.now()))
+    elif why == "the registry is away":
+        swarm.registry_away = True
+    else:
+        swarm.registry_away = True
+        w.run(lambda: w.get(second).phase is Phase.PENDING, 20)
+        control.abort(w.deps, second.id, "alice")
+
+
+def test_one_that_has_taken_over_and_ends_before_it_has_written_leaves_the_proven_release_everywhere():
+    with world() as w:
+        swarm = Unreliable(w.swarm)
+        w.deps = w.new_worker(engine=swarm)
+        first = half_way(w)
+        swarm.no_writes = True
+        second = w.reaches(w.deploy(w.push("1.2.0")), Phase.MOVING)
+        assert w.get(first).phase is Phase.SUPERSEDED
+        control.abort(w.deps, second.id, "alice")
+        w.wait(2)
+        swarm.no_writes = False
+        assert w.end(second).phase is Phase.ABORTED
+        assert w.running() == ["1.0.0"] * 5
+
+
+def test_there_is_no_moment_in_which_a_moving_service_is_nobodys():
+    with world() as w:
+        half_way(w)
+        last = w.deploy(w.push("1.2.0"))
+        w.perform = lambda job: one_by_one(w, job)
+        while not w.get(last).phase.terminal:
+            w.step()
+            assert w.get(last).phase.terminal or w.deps.store.active_rollout("web") is not None
+        assert w.running() == ["1.2.0"] * 5
+
+
+def one_by_one(w: World, job: Job) -> None:
+    """What follows from a job at once is a job of its own: any other worker may come in between."""
+    run(w.deps, job) if job.verb is Verb.SWEEP else publish(w.deps, perform(w.deps, job))
+
+
+@pytest.mark.parametrize("swarms", ["pause", "rollback"])
+def test_what_took_over_and_fails_goes_back_to_the_last_proven_release(swarms):
+    with world() as w:
+        w.service(replicas=None, update={"Delay": 3 * SECOND, "FailureAction": swarms})
+        w.deploy(w.push("1.1.0"))
+        midway(w)
+        ended = w.end(w.deploy(w.push("1.2.0", **BAD)))
+        assert ended.phase is Phase.ROLLED_BACK
+        assert w.running() == ["1.0.0"] * 5
+
+
+def test_a_rollout_that_hangs_is_turned_round_for_a_newer_one():
+    with world() as w:
+        w.service(replicas=None)
+        stuck = w.deploy(w.push("1.1.0", start=100_000.0, healthcheck=True))
+        w.reaches(stuck, Phase.MOVING)
+        w.wait(10)
+        fixed = w.deploy(w.push("1.2.0"))
+        assert w.end(fixed, 300).phase is Phase.SUCCEEDED
+        assert w.get(stuck).phase is Phase.SUPERSEDED
+        assert w.running() == ["1.2.0"] * 5
+
+
+def test_abort_takes_back_what_has_moved():
+    with world() as w:
+        w.service(replicas=None, update={"Delay": 3 * SECOND})
+        rollout = w.deploy(w.push("1.1.0"))
+        midway(w)
+        with pytest.raises(Conflict, match="held half-way"):
+            control.pause(w.deps, rollout.id, "alice")
+        control.abort(w.deps, rollout.id, "alice")
+        ended = w.end(rollout)
+        assert (ended.phase, ended.reason) == (Phase.ABORTED, "aborted by alice")
+        assert w.running() == ["1.0.0"] * 5
+        with pytest.raises(Conflict, match="has ended"):
+            control.abort(w.deps, rollout.id, "alice")
