@@ -37,6 +37,8 @@ class ByFile(LoadGroupScheduling):
             super()._reschedule(node)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
+        if not self.workqueue:
+            return  # a file of a single test has taken the last one along
         tests = next(iter(self.workqueue.values()))
         super()._assign_work_unit(node)
         if len(tests) == 1 and self.workqueue:
