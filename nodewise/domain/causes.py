@@ -20,6 +20,8 @@ NO_IMAGE = (
     " (an engine says so of a full disk, of missing credentials and of a registry that it does not reach as well)"
 )
 
+GOING_BACK = {"FailureAction": "continue"}  # Swarm must not turn round once more when an old task fails
+
 
 class Cause(StrEnum):
     """What a look at the swarm amounts to."""
@@ -151,9 +153,6 @@ def lost_tasks(service: ServiceView, seen: Seen) -> frozenset[str]:
     return frozenset(lost) if lost - service.lost else frozenset()
 
 
-GOING_BACK = {"FailureAction": "continue"}  # Swarm must not turn round once more when an old task fails
-
-
 def is_base(plan: Plan, service: ServiceView) -> bool:
     """Whether the service still is as it was planned upon, or as the replaced rollout's late write has left it."""
     if plan.replaces and service.mark in (plan.replaces, f"{plan.replaces}/rollback"):
@@ -162,7 +161,7 @@ def is_base(plan: Plan, service: ServiceView) -> bool:
 
 
 def as_taken_back(rollout: Rollout, plan: Plan, service: ServiceView) -> bool:
-    """The same of the write that took it back."""
+    """Whether nobody has changed anything but the scale since the write that put the snapshot back."""
     return same_spec(service.spec, marked(plan.base, rollout.back_mark, GOING_BACK))
 
 

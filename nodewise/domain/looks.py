@@ -160,8 +160,10 @@ def _breach_after(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
 
 def _rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
     ours, back = service.mark == rollout.mark, service.mark == rollout.back_mark
-    known = as_written if ours else as_taken_back if back else _as_before
-    if not known(rollout, plan, service):
+    known = is_base(plan, service)
+    if ours or back:
+        known = as_written(rollout, plan, service) if ours else as_taken_back(rollout, plan, service)
+    if not known:
         return Finding(Cause.FOREIGN_HAND, foreign(service))
     if late(rollout, now):
         did_not = f"the rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}"
@@ -175,10 +177,6 @@ def _rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
     if not all_up_to_date(service, seen):
         return Finding(Cause.NODE_LOST if lost_tasks(service, seen) else Cause.PROGRESS)
     return Finding(_BACK.get(rollout.turned, Cause.CONVERGED), _and_kept(rollout, service, seen))
-
-
-def _as_before(_rollout: Rollout, plan: Plan, service: ServiceView) -> bool:
-    return is_base(plan, service)
 
 
 def _half_way(rollout: Rollout, plan: Plan, service: ServiceView) -> bool:

@@ -9,6 +9,7 @@ from nodewise.domain.locks import against
 from nodewise.domain.release import ReleaseState, digest_of
 from nodewise.domain.rollout import Kind, Phase
 from nodewise.domain.swarm import image_of
+from nodewise.testing import App
 from tests.simulated.parts import BAD, midway
 from tests.world import SECOND, world
 
@@ -169,7 +170,7 @@ def test_hooks_run_once_each_before_and_after_and_their_log_is_kept():
 def test_a_hook_that_fails_stops_before_anything_has_moved():
     with world() as w:
         view = w.service(replicas=2, hook__before="migrate")
-        w.swarm.registry.command(("migrate",), type(w.swarm.registry.found(w.pinned(w.push("1.0.0")))[1])(**BAD))
+        w.swarm.registry.command(("migrate",), App(**BAD))
         ended = w.end(w.deploy(w.push("1.1.0")))
         assert ended.phase is Phase.FAILED
         assert "nodewise.hook.before failed" in ended.reason
@@ -181,9 +182,7 @@ def test_a_hook_that_fails_stops_before_anything_has_moved():
 def test_a_hook_whose_job_someone_removes_is_not_run_a_second_time():
     with world() as w:
         w.service(replicas=2, hook__before="migrate")
-        w.swarm.registry.command(
-            ("migrate",), type(w.swarm.registry.found(w.pinned(w.push("1.0.0")))[1])(exits_after=60)
-        )
+        w.swarm.registry.command(("migrate",), App(exits_after=60))
         rollout = w.deploy(w.push("1.1.0"))
         job = w.run(lambda: w.helpers() and w.get(rollout).chore("before").made and w.helpers()[0])
         w.swarm.remove_service(job.id)
@@ -195,9 +194,7 @@ def test_a_hook_whose_job_someone_removes_is_not_run_a_second_time():
 def test_a_newer_deploy_lets_a_migration_finish():
     with world() as w:
         w.service(replicas=2, hook__before="migrate")
-        w.swarm.registry.command(
-            ("migrate",), type(w.swarm.registry.found(w.pinned(w.push("1.0.0")))[1])(exits_after=60)
-        )
+        w.swarm.registry.command(("migrate",), App(exits_after=60))
         first = w.deploy(w.push("1.1.0"))
         job = w.run(lambda: w.helpers() and w.get(first).chore("before").made and w.helpers()[0])
         second = w.deploy(w.push("1.2.0"))
@@ -214,9 +211,7 @@ def test_a_newer_deploy_lets_a_migration_finish():
 def test_a_failing_hook_after_takes_the_release_back():
     with world() as w:
         w.service(replicas=2, hook__after="smoke-test")
-        w.swarm.registry.command(
-            ("smoke-test",), type(w.swarm.registry.found(w.pinned(w.push("1.0.0")))[1])(exits_after=1, exit_code=1)
-        )
+        w.swarm.registry.command(("smoke-test",), App(exits_after=1, exit_code=1))
         ended = w.end(w.deploy(w.push("1.1.0")))
         assert ended.phase is Phase.ROLLED_BACK
         assert "nodewise.hook.after failed" in ended.reason
