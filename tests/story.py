@@ -197,8 +197,9 @@ class Story:
         passed = self._passed.setdefault(rollout_id, {})
         for step in rollout["steps"]:
             if step["state"] != told.get(step["node"]) and step["state"] in ("passed", "failed"):
-                again = "again " if step["node"] in passed else ""
-                self.say(f"        {step['node']} {step['state']} {again}{step['detail']}".rstrip())
+                again = " again" if step["node"] in passed else ""
+                detail = f": {step['detail']}" if step["detail"] else ""
+                self.say(f"        {step['node']} {step['state']}{again}{detail}")
             if step["state"] == "passed":
                 passed.setdefault(step["node"], self.stage.now())
         if rollout["phase"] != told.get("") and rollout["phase"] != "pending":

@@ -37,7 +37,8 @@ class Teller:
         out.print(f"[dim]{self._now() - self._began:6.1f} {self._unit}[/]  {text}")
 
     def table(self, title: str, rows: list[Row]) -> Table:
-        table = Table(title=title, title_justify="left")
+        gap = "Every node is asked at its own port, and its one task stops before the next one starts: that gap fails."
+        table = Table(title=title, title_justify="left", caption=gap, caption_justify="left")
         for name in ("what", "how it started", "result"):
             table.add_column(name)
         for name in ("push to first new task", "in all", "requests failed"):
