@@ -165,7 +165,9 @@ class View:
         if not self._noted or now < self._asked + DRIFT_PAUSE:
             return []
         self._asked = now
-        few = sorted(self._noted)[:DRIFT_AT_ONCE]
+        late = self._deps.store.waiting(Verb.WATCH, self._deps.clock.now())  # who is busy is not made busier
+        room = max(0, DRIFT_AT_ONCE - late)
+        few = sorted(self._noted)[:room]
         self._noted -= set(few)
         return [Job(Verb.WATCH, i) for i in few]
 

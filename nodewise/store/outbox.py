@@ -174,6 +174,12 @@ class OutboxQueries:
         with self._db.read() as c:
             return int(c.execute(select(func.count()).select_from(outbox)).scalar() or 0)
 
+    def waiting(self, verb: Verb, now: float) -> int:
+        """How many jobs of that kind are due, and not begun yet."""
+        due = select(func.count()).select_from(outbox).where(outbox.c.verb == verb.value, outbox.c.due_at <= now)
+        with self._db.read() as c:
+            return c.execute(due).scalar_one()
+
     def oldest_due(self, now: float) -> float:
         """For how many seconds the longest waiting job has been due; 0 when none waits."""
         with self._db.read() as c:

@@ -22,10 +22,11 @@ from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.model import Phase, Rollout
 from nodewise.domain.rollout import POLL
 from nodewise.domain.swarm import HELPER_LABEL, ROLLOUT_LABEL, ServiceView, TaskView
+from nodewise.domain.watching import Heard
 from tests.product import ROOT, Product, wait_for
 from tests.unit.swarm_values import plan, rollout, spec, task
 from workers.ears import Ears
-from workers.watcher import View, watch
+from workers.watcher import DRIFT_AT_ONCE, View, watch
 
 ALL = Job(Verb.WATCH, "")
 
@@ -131,6 +132,26 @@ def held(deps: Deps) -> bool:
 
 def advance(id_: str) -> Job:
     return Job(Verb.ADVANCE, id_)
+
+
+def test_who_is_behind_with_looks_for_drift_is_asked_for_no_more_until_they_are_done(deps: Deps, asked: Asked) -> None:
+    at = iter(range(100))
+    view = View(deps, lambda: float(next(at)))
+    view.look(Heard(anew=True))
+
+    def looks() -> set[str]:
+        return {job.subject for job in asked.jobs if job.verb is Verb.WATCH}
+
+    view.look(Heard(services=frozenset(f"service-{n}" for n in range(10))))
+    for _ in range(5):
+        view.look(Heard())
+    assert len(looks()) == DRIFT_AT_ONCE
+    for subject in looks():
+        lease = deps.store.begin_job(Job(Verb.WATCH, subject), deps.clock.now(), 9.0)
+        assert lease
+        deps.store.finish_job(lease, deps.clock.now())
+    view.look(Heard())
+    assert len(looks()) == 2 * DRIFT_AT_ONCE
 
 
 def test_what_changes_wakes_its_own_rollout_and_the_job_stands_in_the_outbox(deps: Deps, swarm: Swarm, asked: Asked):
