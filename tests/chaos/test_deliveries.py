@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900), pytes
 
 DELIVERIES = 1000
 KILLS = 5
+JOBS = "outbox WHERE verb <> 'watch'"  # looks for drift come one by one, for a while after so many changes
 
 
 def test_a_thousand_deliveries_are_each_acted_on_exactly_once():
@@ -44,7 +45,7 @@ def test_a_thousand_deliveries_are_each_acted_on_exactly_once():
             assert running[service].endswith(f":{tag}@{digest}")
         assert scene.count("deliveries") == DELIVERIES
         assert scene.count("events WHERE done_at IS NULL") == 0
-        assert scene.count("outbox") == 0
+        assert scene.count(JOBS) == 0
 
 
 def create_services(scene: Scene, image: str, tags: list[str]) -> list[str]:
@@ -98,6 +99,6 @@ def post_all_twice(scene: Scene, bodies: list[bytes]) -> None:
 
 
 def all_ended(scene: Scene, services: dict[str, str]) -> list[dict] | None:
-    if scene.count("rollouts WHERE ended_at IS NOT NULL") < len(services) or scene.count("outbox"):
+    if scene.count("rollouts WHERE ended_at IS NOT NULL") < len(services) or scene.count(JOBS):
         return None
     return scene.rows("SELECT service, phase FROM rollouts")
