@@ -1,6 +1,8 @@
 """Traffic within the swarm: a client that asks a service again and again, by the swarm's own DNS and without a retry.
 
 A resolver that does not answer in time has said nothing of the service: on a busy machine the question is put again.
+Between its answer and the request such a machine may take a while as well, so a task that is told to stop goes on
+serving for longer than that.
 
 It stands for the edge that is not there: one that sends each request wherever Swarm says that the service is.
 """
@@ -21,10 +23,11 @@ from tests.product import wait_for
 from tests.scene import PROBE, SECOND, Scene
 
 LOST = "LOST"
+DRAIN = 4  # seconds
 ASK = (
     'while true; do said=$(nslookup -type=a %s 127.0.0.11 2>&1); case "$said" in *"timed out"*) continue;; esac;'
     """ a=$(echo "$said" | sed -n 's/^Address: //p' | head -n 1);"""
-    f" timeout 2 wget -q -O - http://$a:8080/version 2>/dev/null || echo {LOST} ${{a:-$said}}; done"
+    f" timeout 10 wget -q -O - http://$a:8080/version 2>/dev/null || echo {LOST} ${{a:-$said}}; done"
 )
 
 
@@ -86,7 +89,12 @@ def _spec(name: str, image: str, network: str, replicas: int, order: str) -> dic
     return {
         "Name": name,
         "TaskTemplate": {
-            "ContainerSpec": {"Image": image, "StopGracePeriod": 3 * SECOND, "Healthcheck": probe},
+            "ContainerSpec": {
+                "Image": image,
+                "Env": [f"DRAIN={DRAIN}"],
+                "StopGracePeriod": 3 * DRAIN * SECOND,
+                "Healthcheck": probe,
+            },
             "Placement": {"Constraints": ["node.hostname==w1"]},
             "Networks": [{"Target": network}],
         },
