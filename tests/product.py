@@ -17,13 +17,15 @@ import yaml
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
+LEAST_OFTEN = 0.25  # seconds
 T = TypeVar("T")
 
 
 def wait_for(what: str, look: Callable[[], T | None], seconds: float = 120.0, every: float = 0.05) -> T:
     """Look until there is something to see; fail with *what* was waited for, and what was seen last.
 
-    *seconds* is what a busy machine may take: nothing is shown by it.
+    *seconds* is what a busy machine may take: nothing is shown by it. *every*: seconds between the first two looks; a
+    long wait is looked at less and less often, since whoever looks keeps those busy who are waited for.
     """
     end = time.monotonic() + seconds
     last: Any = None
@@ -32,6 +34,7 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float = 120.0, ev
         if last:
             return last
         time.sleep(every)
+        every = min(every * 1.1, max(every, LEAST_OFTEN))
     raise AssertionError(f"waited {seconds:g} s for {what}; last seen: {last!r}")
 
 
