@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -16,63 +13,22 @@ from hypothesis import strategies as st
 
 from nodewise.domain.access import Audit
 from nodewise.domain.build import Build, BuildState
-from nodewise.domain.delivery import NewDelivery, Verdict
+from nodewise.domain.delivery import NewDelivery
 from nodewise.domain.errors import Conflict, LostRace, NotFound
-from nodewise.domain.events import CodePushed, ImagePushed
+from nodewise.domain.events import CodePushed
 from nodewise.domain.jobs import Job, Verb
-from nodewise.domain.release import Release, ReleaseState
-from nodewise.domain.rollout import Kind, Phase, Rollout
+from nodewise.domain.release import ReleaseState
+from nodewise.domain.rollout import Phase
 from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
 from nodewise.domain.steps import Verdict as GateVerdict
 from nodewise.domain.watching import Going
 from nodewise.store import Store
 from nodewise.store.database import Database
 from nodewise.store.schema import metadata
-from tests.unit.swarm_values import NEW, OLD, plan, spec
+from tests.contract.store_parts import EVENT, NOW, at_once, delivery, release, rollout, told
+from tests.unit.swarm_values import NEW, plan
 
 pytestmark = pytest.mark.seconds(15)
-
-NOW = 1_795_000_000.25
-EVENT = ImagePushed("reg:5000/web", "1.4.0", NEW)
-
-
-def delivery(key: str = "k1", **changes: Any) -> NewDelivery:
-    values = {
-        "provider": "distribution",
-        "hook": "main",
-        "key": key,
-        "verdict": Verdict.ACCEPTED,
-        "body": b"{}\x00\xff",
-    }
-    return NewDelivery(**{**values, "events": (EVENT,), **changes})
-
-
-def rollout(id_: str = "r-1", service: str = "web", **changes: Any) -> Rollout:
-    return replace(Rollout(id_, service, Kind.DEPLOY, Phase.PENDING, "test", NOW, image="reg:5000/web:1"), **changes)
-
-
-def release(number: int, state: ReleaseState = ReleaseState.GOOD, **changes: Any) -> Release:
-    made = Release("web", number, f"reg:5000/web:{number}@{OLD}", OLD, spec(OLD, n=str(number)), "test", state, NOW)
-    return replace(made, **changes)
-
-
-def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
-    """Run *act* on *count* threads at the same moment; errors are results."""
-    start = threading.Barrier(count)
-
-    def one(n: int) -> Any:
-        start.wait()
-        try:
-            return act(n)
-        except Exception as error:  # whatever it is, the test looks at it
-            return error
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(one, range(count)))
-
-
-def told(store: Store, now: float, grace: float, ahead: float = 0.0) -> list[Job]:
-    return [job for job, _ in store.due_jobs(now, grace, ahead)]
 
 
 # -- schema ------------------------------------------------------------------------------------------
@@ -324,58 +280,7 @@ def test_the_good_release_before_is_found_past_bad_ones(store: Store):
     assert store.next_release_number("web") == 5
 
 
-# -- outbox ----------------------------------------------------------------------------------------------
-
-JOB = Job(Verb.ADVANCE, "r-1")
-
-
-def test_one_of_many_gets_the_lease(store: Store):
-    store.put_jobs([JOB], NOW)
-    leases = at_once(6, lambda _: store.begin_job(JOB, NOW, 30.0))
-    assert len([lease for lease in leases if lease]) == 1
-
-
-def test_a_lease_runs_out_and_the_job_is_found_again(store: Store):
-    store.put_jobs([JOB], NOW)
-    first = store.begin_job(JOB, NOW, 30.0)
-    assert store.begin_job(JOB, NOW + 29, 30.0) is None
-    assert told(store, NOW + 29, 1.0) == []
-    assert told(store, NOW + 32, 1.0) == [JOB]
-    second = store.begin_job(JOB, NOW + 32, 30.0)
-    assert (first.attempts, second.attempts) == (1, 2)
-    assert not store.extend_lease(first, NOW + 33, 30.0), "the late one has lost it"
-    assert store.extend_lease(second, NOW + 33, 30.0)
-
-
-def test_a_job_asked_for_again_while_it_runs_runs_again(store: Store):
-    store.put_jobs([JOB], NOW)
-    lease = store.begin_job(JOB, NOW, 30.0)
-    store.put_jobs([JOB], NOW + 1)
-    assert not store.finish_job(lease, NOW + 2)
-    again = store.begin_job(JOB, NOW + 2, 30.0)
-    assert store.finish_job(again, NOW + 3)
-    assert store.outbox_size() == 0
-
-
-def test_a_rescheduled_job_keeps_its_attempts_or_starts_counting_anew(store: Store):
-    store.put_jobs([JOB], NOW)
-    lease = store.begin_job(JOB, NOW, 30.0)
-    assert store.reschedule_job(lease, NOW + 5, "no answer") == NOW + 5
-    assert store.begin_job(JOB, NOW + 1, 30.0) is None
-    second = store.begin_job(JOB, NOW + 5, 30.0)
-    assert second.attempts == 2
-    store.reschedule_job(second, NOW + 6, reset_attempts=True)
-    assert store.begin_job(JOB, NOW + 6, 30.0).attempts == 1
-
-
-def test_a_lost_message_is_told_again_but_not_with_every_sweep(store: Store):
-    store.put_jobs([JOB], NOW)
-    assert told(store, NOW + 2, 1.0) == [JOB]
-    assert told(store, NOW + 3, 1.0) == []
-    assert told(store, NOW + 3600, 1.0) == [JOB]
-
-
-# -- builds, tokens, leases, expiry ------------------------------------------------------------------------
+# -- builds, tokens, expiry --------------------------------------------------------------------------------------
 
 
 def test_a_build_comes_back_as_it_was_saved_with_its_log(store: Store):
@@ -403,17 +308,6 @@ def test_tokens_are_found_by_their_hash_until_they_are_revoked(store: Store):
     store.revoke_token("ci", NOW + 1)
     found = store.token_by_hash("h" * 64)
     assert found is None or found.revoked_at == NOW + 1
-
-
-def test_a_lease_has_one_holder_until_it_runs_out(store: Store):
-    taken = at_once(4, lambda n: store.take_lease("clock", f"h{n}", 10.0, NOW))
-    assert taken.count(True) == 1
-    holder = f"h{taken.index(True)}"
-    assert store.take_lease("clock", holder, 10.0, NOW + 9)
-    assert not store.take_lease("clock", "another", 10.0, NOW + 18)
-    assert store.take_lease("clock", "another", 10.0, NOW + 20)
-    store.drop_lease("clock", holder)
-    assert not store.take_lease("clock", "third", 10.0, NOW + 21), "only the holder drops it"
 
 
 def test_what_is_old_expires_and_the_record_of_it_stays(store: Store):

@@ -1,4 +1,4 @@
-"""The real swarm, as the adapters' tests want it: a manager, a worker, a registry with two images."""
+"""The real swarm, as the adapters' tests want it: a manager, a worker, a registry with two images. And the API."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.standing_swarm import OnSwarm, standing
 from tests.integration.swarm_parts import RealSwarm
+from tests.integration.web_parts import Api, open_api
 from tests.lab.lab import Lab
 from tests.lab.registry import Registry
 
@@ -25,3 +26,9 @@ def swarm(lab: Lab, registry: Registry, pinned_images: tuple[str, str]) -> Itera
 def on_swarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnSwarm]:
     with standing(tmp_path, monkeypatch) as make:
         yield make
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    with open_api(tmp_path, monkeypatch) as opened:
+        yield opened

@@ -103,6 +103,16 @@ def open_api(folder: Path, patch: pytest.MonkeyPatch, engine: Engine | None = No
     deps.store.close()
 
 
+def assert_problem(answer: requests.Response, status: int, *words: str) -> dict:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status
+    for word in words:
+        assert word in answer.text
+    return body
+
+
 # -- things on record ------------------------------------------------------------------------------------
 
 
