@@ -87,10 +87,11 @@ def _create(url: str) -> Engine:
     def _begin(connection: Connection) -> None:
         synchronous = connection.get_execution_options().get(_WRITE)
         if synchronous:
+            driver: Any = connection.connection.driver_connection  # every write begins so: not by way of SQLAlchemy
             if connection.info.get(_WRITE) != synchronous:  # it is the connection's own, and stays
-                connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")  # has no effect within a transaction
+                driver.execute(f"PRAGMA synchronous={synchronous}")  # has no effect within a transaction
                 connection.info[_WRITE] = synchronous
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            driver.execute("BEGIN IMMEDIATE")
 
     return engine
 
@@ -120,12 +121,15 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise RetryLater(f"the database does not answer: {_words(error)}", delay=2.0) from error
+        raise _not_answering(error.orig) from error
+    except sqlite3.OperationalError as error:  # from a transaction's beginning, which is the driver's own
+        raise _not_answering(error) from error
 
 
-def _words(error: OperationalError) -> str:
+def _not_answering(error: BaseException | None) -> RetryLater:
     """What the driver says, in one line; SQLAlchemy's own text would show the statement's values."""
-    return " ".join(str(error.orig).split()) or type(error.orig).__name__
+    words = " ".join(str(error).split()) or type(error).__name__
+    return RetryLater(f"the database does not answer: {words}", delay=2.0)
 
 
 def ping(connection: Connection) -> None:
