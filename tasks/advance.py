@@ -67,9 +67,8 @@ def save(deps: Deps, before: Rollout, decision: Decision, seen: Seen) -> tuple[R
     """Save what changed, with what follows from it, in one transaction. The loser of a race raises LostRace."""
     after = decision.rollout
     news = _news(before, seen.readings)
-    if news:
-        deps.store.add_readings(before.id, news)
     if after == before and not decision.jobs and not decision.way_free:
+        deps.store.add_readings(before.id, news)
         return before, ()
     now = deps.clock.now()
     jobs, saved = list(decision.jobs), [after]
@@ -86,6 +85,7 @@ def save(deps: Deps, before: Rollout, decision: Decision, seen: Seen) -> tuple[R
         jobs=jobs,
         locked=_locks(before, after, now),
         before=before,
+        readings=news,
     )
     if after.phase is not before.phase:
         log.info("rollout", id=after.id, service=after.service, phase=after.phase.value, reason=after.reason)

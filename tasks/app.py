@@ -55,7 +55,7 @@ def _taken_over(deps: Deps, members: list[Rollout]) -> set[str]:
 
 
 def _lost(deps: Deps, member: Rollout) -> bool:
-    others = (r for r in deps.store.rollouts(member.service) if r.app_rollout != member.app_rollout)
+    others = (r for r in deps.store.rollouts(member.service, outline=True) if r.app_rollout != member.app_rollout)
     last = next((r for r in others if r.id > member.id and r.settled), None)
     if last is None:
         return False

@@ -90,7 +90,7 @@ def _overtaken(deps: Deps, rollout: Rollout) -> Outcome | None:
     """
     if rollout.app_rollout:
         return None
-    others = deps.store.rollouts(rollout.service)
+    others = deps.store.rollouts(rollout.service, outline=True)
     newer = next((r for r in others if r.asked > rollout.asked and r.settled), None)
     return planning.end(deps, rollout, Cause.REPLACED, f"replaced by the newer {newer.id}") if newer else None
 

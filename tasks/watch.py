@@ -7,6 +7,7 @@ then is not taken for somebody else's hand.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import structlog
 
@@ -27,6 +28,18 @@ LEASE_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Names of services: of which there is a release, and which a rollout holds. Asked once for any number of them."""
+
+    on_record: Collection[str]
+    held: Collection[str]
+
+    @classmethod
+    def by(cls, deps: Deps) -> Known:
+        return cls(deps.store.services_on_record(), deps.store.held_services())
+
+
 def watch(deps: Deps, subject: str) -> Outcome:
     """Look at the service with the id *subject*, or at all where it is empty. Carried out twice, it says it once.
 
@@ -35,8 +48,8 @@ def watch(deps: Deps, subject: str) -> Outcome:
     """
     one = deps.engine.service(subject) if subject else None
     services = deps.engine.services() if not subject else [one] if one else []
-    on_record = deps.store.services_on_record()
-    found = [_note(deps, service.id) for service in services if _find(deps, service, on_record)]
+    known = Known.by(deps)
+    found = [_note(deps, service.id) for service in services if _find(deps, service, known)]
     starting = any(n is not None and n.new and n.release.state is ReleaseState.NEW for n in found)
     return Outcome(again_at=deps.clock.now() + AGAIN) if starting else DONE
 
@@ -48,7 +61,7 @@ def _note(deps: Deps, service_id: str) -> drift.News | None:
         raise RetryLater(f"the service {service_id} is being looked at already")
     try:
         service = deps.engine.service(service_id)
-        found = _find(deps, service, deps.store.services_on_record()) if service is not None else None
+        found = _find(deps, service, Known.by(deps)) if service is not None else None
         if found is not None:
             _keep(deps, found)
         return found
@@ -56,10 +69,10 @@ def _note(deps: Deps, service_id: str) -> drift.News | None:
         deps.store.drop_lease(lease, holder)
 
 
-def _find(deps: Deps, service: ServiceView, on_record: Collection[str]) -> drift.News | None:
-    if service.helper or not (service.name in on_record or _tracked(deps, service)):
+def _find(deps: Deps, service: ServiceView, known: Known) -> drift.News | None:
+    if service.helper or service.name in known.held:
         return None
-    if deps.store.active_rollout(service.name) is not None:
+    if not (service.name in known.on_record or _tracked(deps, service)):
         return None
     last = deps.store.last_written(service.name)
     if last is not None and (last.phase.active or drift.as_left(last, service)):

@@ -46,7 +46,7 @@ def changed_row(rollout: Rollout, before: Rollout | None) -> dict[str, Any]:
 
 
 def rollout_of(row: Row, steps: Iterable[Row]) -> Rollout:
-    values = {f.name: row[f.name] for f in fields(Rollout) if f.name != "steps"}
+    values = {name: row[name] for name in (*_COLUMNS, "version")}
     values["kind"], values["phase"] = Kind(row["kind"]), Phase(row["phase"])
     values["plan"] = None if row["plan"] is None else plan_of(row["plan"])
     values["ends_as"] = Phase(row["ends_as"]) if row["ends_as"] else None

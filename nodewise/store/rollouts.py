@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, func, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, func, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nodewise.domain.access import Audit
@@ -45,6 +45,7 @@ _ONE = select(rollouts).where(rollouts.c.id == bindparam("b_id"))
 _STEPS = select(steps).where(steps.c.rollout_id == bindparam("b_id")).order_by(steps.c.position)
 _SAVE = update(rollouts).where(rollouts.c.id == bindparam("b_id"), rollouts.c.version == bindparam("b_version"))
 _FORGET_STEPS = delete(steps).where(steps.c.rollout_id == bindparam("b_id"))
+_OUTLINE = [literal(None).label(c.name) if c.name == "plan" else c for c in rollouts.c]
 _queued = rollouts.alias()
 _ONE_AND_NEWER = (
     select(rollouts, _queued.c.id.label("newer"), _queued.c.created_at.label("newer_since"))
@@ -61,6 +62,7 @@ _GOING_NOW = (
     .where(rollouts.c.phase.in_(_GOING))
     .order_by(rollouts.c.id)
 )
+_HELD_NOW = select(rollouts.c.service).where(rollouts.c.phase.in_(_ACTIVE))
 _LOOKS = exists().where(outbox.c.verb == Verb.ADVANCE.value, outbox.c.subject == rollouts.c.id)
 _FORGOTTEN = select(rollouts.c.id).where(rollouts.c.phase.in_(_GOING), ~_LOOKS)
 
@@ -93,12 +95,13 @@ class RolloutQueries:
         new: Sequence[Rollout] = (),
         locked: Sequence[Lock] = (),
         before: Rollout | None = None,
+        readings: Sequence[Reading] = (),
     ) -> tuple[Rollout, ...]:
         """Save rollouts by compare-and-set, with what belongs to the change, in one transaction.
 
         In the given order: what frees a service comes before what takes it; *new* ones are inserted last. *before*:
-        the first of them as it was read; then only what differs is written. Raises LostRace when somebody else
-        saved one first, Conflict when another rollout holds (or waits for) the service.
+        the first of them as it was read; then only what differs is written. *readings* are the first one's. Raises
+        LostRace when somebody else saved one first, Conflict when another rollout holds (or waits for) the service.
         """
         try:
             with self._db.write() as c:
@@ -106,6 +109,7 @@ class RolloutQueries:
                     _insert_release(c, release)
                 first = changed[0].id if changed else ""
                 saved = tuple(self._save_one(c, r, before if r.id == first else None) for r in changed)
+                _insert_readings(c, first, readings)
                 for rollout in new:
                     c.execute(rollouts.insert().values(rollout_row(rollout) | {"version": rollout.version}))
                 put_locks(self._db, c, locked)
@@ -175,14 +179,21 @@ class RolloutQueries:
             mine = [] if row is None else c.execute(_STEPS, {"b_id": rollout_id}).all()
         return None if row is None else rollout_of(row._mapping, [s._mapping for s in mine])
 
-    def rollouts(self, service: str | None = None, limit: int = 50, active: bool = False) -> list[Rollout]:
-        """Newest first; *active*: only those that have not ended."""
-        query = select(rollouts).order_by(rollouts.c.id.desc()).limit(limit)
+    def held_services(self) -> set[str]:
+        """The names of all services that a rollout holds."""
+        with self._db.read() as c:
+            return set(c.execute(_HELD_NOW).scalars())
+
+    def rollouts(
+        self, service: str | None = None, limit: int = 50, active: bool = False, outline: bool = False
+    ) -> list[Rollout]:
+        """Newest first; *active*: only those that have not ended. *outline*: without plans and steps."""
+        query = select(*(_OUTLINE if outline else rollouts.c)).order_by(rollouts.c.id.desc()).limit(limit)
         if service is not None:
             query = query.where(rollouts.c.service == service)
         if active:
             query = query.where(rollouts.c.phase.not_in(_TERMINAL))
-        return self._rollouts(query)
+        return self._rollouts(query, with_steps=not outline)
 
     def active_rollout(self, service: str) -> Rollout | None:
         """The one that holds the service."""
@@ -234,11 +245,11 @@ class RolloutQueries:
             rows = c.execute(select(rollouts.c.phase, func.count()).group_by(rollouts.c.phase))
             return {r[0]: r[1] for r in rows}
 
-    def _rollouts(self, query: Select[tuple[object, ...]]) -> list[Rollout]:
+    def _rollouts(self, query: Select[Any], with_steps: bool = True) -> list[Rollout]:
         with self._db.read() as c:
             rows = [r._mapping for r in c.execute(query)]
-            if not rows:
-                return []
+            if not rows or not with_steps:
+                return [rollout_of(r, ()) for r in rows]
             ids = [r["id"] for r in rows]
             found = c.execute(select(steps).where(steps.c.rollout_id.in_(ids)).order_by(steps.c.position))
             by_id: dict[str, list[object]] = {}
@@ -252,7 +263,7 @@ class RolloutQueries:
         """Keep readings as evidence."""
         if new:
             with self._db.write(durable=False) as c:
-                c.execute(readings.insert(), [reading_row(rollout_id, r) for r in new])
+                _insert_readings(c, rollout_id, new)
 
     def readings(self, rollout_id: str, limit: int = 500) -> list[Reading]:
         """The last *limit* readings, oldest first."""
@@ -307,6 +318,11 @@ def _insert_release(c: Connection, release: Release) -> None:
         c.execute(releases.insert().values(release_row(release)))
     except IntegrityError as error:
         raise LostRace(f"{release.service} has got a release {release.number} meanwhile") from error
+
+
+def _insert_readings(c: Connection, rollout_id: str, new: Sequence[Reading]) -> None:
+    if new:
+        c.execute(readings.insert(), [reading_row(rollout_id, r) for r in new])
 
 
 def _set_state(c: Connection, service: str, number: int, state: ReleaseState) -> None:

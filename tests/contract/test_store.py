@@ -215,6 +215,18 @@ def test_the_rollouts_that_go_on_are_told_without_their_plans(store: Store):
     assert store.going_rollouts() == wanted
 
 
+def test_a_service_is_held_by_an_active_rollout_and_outlines_tell_all_but_plans_and_steps(store: Store):
+    for number, phase in enumerate((Phase.MOVING, Phase.QUEUED, Phase.SUCCEEDED)):
+        store.add_rollout(rollout(f"r-{number}", f"web{number}"), NOW, "test")
+        store.save_rollouts(
+            [replace(store.rollout(f"r-{number}"), phase=phase, plan=plan(), steps=(Step("n1", "one"),))], NOW
+        )
+    assert store.held_services() == {"web0"}
+    full = store.rollouts()
+    assert all(r.plan and r.steps for r in full)
+    assert store.rollouts(outline=True) == [replace(r, plan=None, steps=()) for r in full]
+
+
 def test_the_last_to_write_a_service_is_not_the_last_that_was_asked_for(store: Store):
     assert store.last_written("web") is None
     written = {"r-1": NOW + 9, "r-2": NOW + 5, "r-3": None}
@@ -253,16 +265,20 @@ def test_a_change_that_loses_leaves_nothing_behind(store: Store):
     store.add_rollout(rollout(), NOW, "test")
     stale = replace(store.rollout("r-1"), version=7)
     with pytest.raises(LostRace):
-        store.save_rollouts([stale], NOW, releases=[release(1)], audit=[Audit(NOW, "a", "b", "c", "d")])
+        reading = Reading("http", "n1", GateVerdict.FAIL, "500", NOW, "t1")
+        note = Audit(NOW, "a", "b", "c", "d")
+        store.save_rollouts([stale], NOW, releases=[release(1)], audit=[note], readings=[reading])
     assert store.releases("web") == []
+    assert store.readings("r-1") == []
     assert [a.what for a in store.audit()] == ["deploy"]
 
 
 def test_readings_and_evidence_are_kept_and_the_first_evidence_stays(store: Store):
     store.add_rollout(rollout(), NOW, "test")
     reading = Reading("http", "n1", GateVerdict.FAIL, "500", NOW, "t1")
-    store.add_readings("r-1", [reading, replace(reading, verdict=GateVerdict.PASS)])
-    assert [r.verdict for r in store.readings("r-1")].count(GateVerdict.FAIL) == 1
+    store.add_readings("r-1", [reading])
+    store.save_rollouts([store.rollout("r-1")], NOW, readings=[replace(reading, verdict=GateVerdict.PASS)])
+    assert [r.verdict for r in store.readings("r-1")] == [GateVerdict.FAIL, GateVerdict.PASS]
     store.set_evidence("r-1", "first\0")
     store.set_evidence("r-1", "second")
     assert store.rollout("r-1").evidence.startswith("first")
