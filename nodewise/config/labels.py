@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from nodewise import policy
@@ -214,6 +214,12 @@ def read_labels(labels: Mapping[str, str], defaults: Mapping[str, str]) -> Servi
     """Read a service's labels over *defaults* (names without ``nodewise.``). Never raises."""
     given = {f"{PREFIX}{k}": v for k, v in defaults.items()}
     given |= {k: v for k, v in labels.items() if k.startswith(PREFIX) and k not in OWN_LABELS}
+    return _read(tuple(given.items()))
+
+
+@lru_cache(maxsize=1024)  # a burst of events reads the same labels again and again
+def _read(labels: tuple[tuple[str, str], ...]) -> ServiceLabels:
+    given = dict(labels)
     problems: list[Problem] = []
     values = dict(_default_values())
     for full, text in given.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from nodewise.domain.errors import UserError
 
@@ -28,6 +29,7 @@ class ImageName:
     digest: str = ""
 
     @classmethod
+    @lru_cache(maxsize=4096)  # every event asks what each service runs
     def parse(cls, text: str) -> ImageName:
         """Take *text* apart. Raises UserError naming the part that is wrong."""
         name, at, digest = text.strip().partition("@")
