@@ -212,6 +212,8 @@ def move(rollout: Rollout, cause: Cause, now: float, reason: str = "") -> Rollou
 
 def _entered(rollout: Rollout, before: Phase, now: float) -> Rollout:
     """What begins with a phase: its time, and steps that are walked anew when candidates give way to the service."""
+    if rollout.phase is Phase.QUEUED:
+        return replace(rollout, queued_at=now)
     plan = rollout.plan
     if plan is None:
         return rollout

@@ -18,7 +18,7 @@ from nodewise.domain.errors import Conflict, LostRace, NotFound
 from nodewise.domain.events import CodePushed
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.release import ReleaseState
-from nodewise.domain.rollout import Phase
+from nodewise.domain.rollout import Cause, Phase, move
 from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
 from nodewise.domain.steps import Verdict as GateVerdict
 from nodewise.domain.watching import Going
@@ -188,6 +188,16 @@ def test_at_most_one_rollout_holds_a_service_and_at_most_one_waits(store: Store,
     results = at_once(4, lambda n: store.save_rollouts([replace(store.rollout(f"r-{n}"), phase=phase)], NOW))
     assert sorted(type(r).__name__ for r in results) == ["Conflict"] * 3 + ["tuple"]
     assert [r.phase for r in store.rollouts("web")].count(phase) == 1
+
+
+def test_what_waits_for_a_service_is_told_with_the_time_since_when(store: Store):
+    store.add_rollout(rollout("r-1"), NOW, "test")
+    store.add_rollout(rollout("r-2"), NOW, "test")
+    assert store.rollout_and_newer("r-1")[1] is None
+    (waiting,) = store.save_rollouts([move(store.rollout("r-2"), Cause.BUSY, NOW + 90)], NOW + 90)
+    assert store.rollout_and_newer("r-1")[1] == ("r-2", NOW + 90)
+    store.save_rollouts([replace(waiting, queued_at=None)], NOW + 91)
+    assert store.rollout_and_newer("r-1")[1] == ("r-2", waiting.created_at), "an older version's knows no better"
 
 
 def test_a_service_is_handed_over_in_one_transaction(store: Store):

@@ -148,6 +148,21 @@ def test_a_rollout_that_hangs_is_turned_round_for_a_newer_one():
         assert w.running() == ["1.2.0"] * 5
 
 
+def test_a_newer_one_that_its_tags_age_has_held_back_waits_for_a_task_on_its_way_like_any_other():
+    with world() as w:
+        w.service(replicas=5, track="semver:^1", min_age="60s", update={"Delay": 5 * SECOND})
+        first = w.deploy(w.push("1.1.0", start=20.0, healthcheck=True))
+        w.wait(1)
+        w.push("1.2.0")
+        w.pushed("1.2.0")
+        w.run(lambda: w.latest().phase is Phase.QUEUED, 90)
+        assert len(w.running()) == 4, "a task is on its way"
+        assert w.end(w.latest()).phase is Phase.SUCCEEDED
+        ended = w.get(first)
+        assert (ended.phase, ended.turned) == (Phase.SUPERSEDED, ""), ended.reason
+        assert w.running() == ["1.2.0"] * 5
+
+
 def test_abort_takes_back_what_has_moved():
     with world() as w:
         w.service(replicas=None, update={"Delay": 3 * SECOND})
