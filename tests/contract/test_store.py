@@ -108,10 +108,19 @@ def test_an_image_is_on_its_way_to_a_service_once_however_many_events_tell_of_it
 
 def test_a_replay_starts_each_event_once_more_and_no_more(store: Store):
     accepted = store.accept(delivery(), NOW)
-    assert len(store.replay_delivery(accepted.delivery_id, NOW)) == 1
-    assert len(store.replay_delivery(accepted.delivery_id, NOW)) == 1
+    assert len(store.replay_delivery(accepted.delivery_id, NOW, "alice")) == 1
+    assert len(store.replay_delivery(accepted.delivery_id, NOW, "alice")) == 1
     with pytest.raises(NotFound, match="d-none"):
-        store.replay_delivery("d-none", NOW)
+        store.replay_delivery("d-none", NOW, "alice")
+
+
+def test_a_replay_is_in_the_audit_with_who_and_when_and_the_events_that_it_made(store: Store):
+    delivery_id = store.accept(delivery(), NOW).delivery_id
+    (job,) = store.replay_delivery(delivery_id, NOW + 5, "alice")
+    assert store.audit() == [Audit(NOW + 5, "alice", "replay", delivery_id, job.subject)]
+    with pytest.raises(NotFound):
+        store.replay_delivery("d-none", NOW, "alice")
+    assert len(store.audit()) == 1
 
 
 def test_rejected_requests_are_counted(store: Store):
