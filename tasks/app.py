@@ -23,7 +23,7 @@ def follow_app(deps: Deps, app_rollout: str) -> Outcome:
     if not members:
         return DONE
     now = deps.clock.now()
-    step = cells.follow(members, _on_failure(members), _taken_over(deps, members))
+    step = cells.follow(members, _on_failure(members), _followed_by_newer(deps, members))
     changed: list[Rollout] = [move(m, Cause.FREED, now) for m in step.begin]
     changed += [move(m, Cause.REPLACED, now, step.reason) for m in step.give_up]
     jobs: list[Job] = [Job(Verb.PLAN, m.id) for m in step.begin]
@@ -47,14 +47,18 @@ def _on_failure(members: list[Rollout]) -> OnFailure:
     return next((m.plan.on_failure for m in cells.failed(members) if m.plan is not None), OnFailure.ROLLBACK)
 
 
-def _taken_over(deps: Deps, members: list[Rollout]) -> set[str]:
-    """Members whose service is theirs no longer: a newer rollout holds or awaits it, or has brought another release."""
+def _followed_by_newer(deps: Deps, members: list[Rollout]) -> set[str]:
+    """By the store: members after which a newer rollout holds or awaits their service, or has brought another release.
+
+    For these no rollback is made: as the service's latest rollout it would hide the newer one. What the swarm itself
+    knows better, someone else's hand, is seen where a rollback is planned (``rollback._left_alone``).
+    """
     if not cells.failed(members):
         return set()
-    return {m.id for m in members if m.kind is Kind.DEPLOY and m.phase is Phase.SUCCEEDED and _lost(deps, m)}
+    return {m.id for m in members if m.kind is Kind.DEPLOY and m.phase is Phase.SUCCEEDED and _has_newer(deps, m)}
 
 
-def _lost(deps: Deps, member: Rollout) -> bool:
+def _has_newer(deps: Deps, member: Rollout) -> bool:
     others = (r for r in deps.store.rollouts(member.service) if r.app_rollout != member.app_rollout)
     last = next((r for r in others if r.id > member.id and r.settled), None)
     if last is None:
