@@ -81,9 +81,18 @@ def failed_step(steps: Sequence[Step], tasks: Sequence[TaskView]) -> Finding | N
 def failed_task(bad: dict[str, TaskView], seen: Seen) -> Finding:
     """The veto of a task: the first one that failed."""
     task = min(bad.values(), key=lambda t: t.at)
+    return Finding(Cause.VETO, _failure(task, seen), task)
+
+
+def last_failure(seen: Seen) -> str:
+    """Why what was to come up did not: the failed task that is the latest; empty where none has failed."""
+    failed = [t for t in seen.tasks if t.up_to_date and t.failed]
+    return f"; {_failure(max(failed, key=lambda t: t.at), seen)}" if failed else ""
+
+
+def _failure(task: TaskView, seen: Seen) -> str:
     hint = NO_IMAGE if "No such image" in task.error else ""
-    error = f"{task.error or 'no reason given'}{hint}"
-    return Finding(Cause.VETO, f"task on node {_node(task, seen)} {task.state}: {error}", task)
+    return f"task on node {_node(task, seen)} {task.state}: {task.error or 'no reason given'}{hint}"
 
 
 def veto(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen) -> Finding | None:

@@ -18,6 +18,7 @@ from nodewise.domain.causes import (
     foreign,
     is_base,
     kept_there,
+    last_failure,
     late,
     left_behind,
     lost_tasks,
@@ -60,7 +61,7 @@ def _moving(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now:
         return _after_all(rollout, plan, service, seen)
     if rollout.kind is Kind.ROLLBACK:
         if late(rollout, now):
-            return Finding(Cause.EXPIRED, past_deadline(plan, rollout))
+            return Finding(Cause.EXPIRED, past_deadline(plan, rollout) + last_failure(seen), stuck(seen))
         return Finding(Cause.NODE_LOST if lost_tasks(service, seen) else Cause.PROGRESS)
     found = veto(rollout, plan, service, seen)
     if found is None and lost_tasks(service, seen):
@@ -166,7 +167,7 @@ def _rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
     if not known:
         return Finding(Cause.FOREIGN_HAND, foreign(service))
     if late(rollout, now):
-        did_not = f"the rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}"
+        did_not = f"the rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}{last_failure(seen)}"
         return Finding(Cause.EXPIRED, f"{rollout.reason}; and {did_not}")
     if ours or _half_way(rollout, plan, service):
         return Finding(Cause.NOT_WRITTEN)  # never written, and what it took over is half-way to a release of its own
@@ -203,7 +204,7 @@ def _swarm_rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen
         cause = Cause.VETO if rollout.kind is Kind.DEPLOY else Cause.EXPIRED
         return Finding(cause, f"Swarm paused its own rollback: {service.update_message}")
     if late(rollout, now):
-        did_not = f"Swarm's rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}"
+        did_not = f"Swarm's rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}{last_failure(seen)}"
         return Finding(Cause.EXPIRED, f"{rollout.reason}; {did_not}")
     if not all_up_to_date(service, seen):
         return Finding(Cause.PROGRESS)
