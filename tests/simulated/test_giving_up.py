@@ -14,6 +14,7 @@ from nodewise.domain.events import CodePushed
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Cause, Phase, Rollout, move
 from tests.chaos.dying import Killed
+from tests.simulated.parts import CLOSED, pushed
 from tests.world import World, world
 
 STAGED = {"replicas": None, "strategy": "staged"}
@@ -222,9 +223,8 @@ def test_a_rollout_that_came_to_wait_just_after_the_other_had_ended_is_planned_a
 
 def test_what_waits_for_a_free_service_begins_while_another_waits_for_its_window():
     with world() as w:
-        w.service(replicas=2, track="semver:^1", window="!mon-sun 00:00-08:10")
-        w.push("1.1.0")
-        w.pushed("1.1.0")
+        w.service(**CLOSED)
+        pushed(w, "1.1.0")
         w.wait(5)
         held = w.latest()
         assert held.phase is Phase.PENDING

@@ -12,7 +12,7 @@ from nodewise.domain.rollout import Phase, Rollout
 from nodewise.intake import publish
 from nodewise.testing import SimulatedSwarm
 from tasks.perform import perform, run
-from tests.simulated.parts import BAD, midway
+from tests.simulated.parts import BAD, midway, pushed
 from tests.world import SECOND, World, world
 
 
@@ -69,8 +69,7 @@ def test_one_on_its_way_goes_on_with_its_gates_when_the_newer_one_comes_to_nothi
         w.deps = w.new_worker(engine=swarm)
         first = half_way(w, start=2.0, http=lambda *_: 500 if sick["now"] else 200)
         w.run(lambda: len(w.running()) == 4)
-        w.push("1.2.0")
-        w.pushed("1.2.0")
+        pushed(w, "1.2.0")
         second = w.run(lambda: w.latest() if w.latest().phase is Phase.QUEUED else None, 20)
         come_to_nothing(w, swarm, second, why)
         sick["now"] = gates == "fail"
@@ -153,8 +152,7 @@ def test_a_newer_one_that_its_tags_age_has_held_back_waits_for_a_task_on_its_way
         w.service(replicas=5, track="semver:^1", min_age="60s", update={"Delay": 5 * SECOND})
         first = w.deploy(w.push("1.1.0", start=20.0, healthcheck=True))
         w.wait(1)
-        w.push("1.2.0")
-        w.pushed("1.2.0")
+        pushed(w, "1.2.0")
         w.run(lambda: w.latest().phase is Phase.QUEUED, 90)
         assert len(w.running()) == 4, "a task is on its way"
         assert w.end(w.latest()).phase is Phase.SUCCEEDED
