@@ -23,7 +23,7 @@ def build(deps: Deps, build_id: str) -> Outcome:
     if found.state is BuildState.BUILT and deps.builder.has_image(found.image_id):
         return Outcome((Job(Verb.PUSH, build_id),))
     if not deps.build_slots.acquire(blocking=False):
-        return Outcome(again_at=deps.clock.now() + WAIT)
+        return Outcome(again_at=deps.clock.now() + WAIT, tried=False)
     try:
         return _in_a_slot(deps, found)
     finally:

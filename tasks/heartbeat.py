@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import structlog
 
 from nodewise.bootstrap import Deps
+from nodewise.domain.errors import NodewiseError
 from nodewise.domain.jobs import Verb
 from nodewise.store import Lease
 
@@ -22,7 +23,8 @@ log = structlog.get_logger(__name__)
 def keeping_lease(deps: Deps, lease: Lease, seconds: float) -> Iterator[None]:
     """Extend *lease* every third of *seconds* from a thread, for the jobs that take long.
 
-    Whatever keeps it from doing so once must not end it: the lease would run out, and a second build begin.
+    Whatever keeps it from doing so once must not end it: the lease would run out, and a second build begin. What
+    nobody has thought of is told with its traceback.
     """
     if lease.job.verb not in LONG:
         yield
@@ -36,7 +38,8 @@ def keeping_lease(deps: Deps, lease: Lease, seconds: float) -> Iterator[None]:
                 deps.store.extend_lease(lease, deps.clock.now(), seconds)
                 pause = seconds / 3
             except Exception as error:
-                log.warning("lease_not_extended", subject=lease.job.subject, reason=str(error))
+                unexpected = not isinstance(error, NodewiseError)
+                log.warning("lease_not_extended", subject=lease.job.subject, reason=str(error), exc_info=unexpected)
                 pause = min(SOON, seconds / 3)
 
     thread = threading.Thread(target=beat, name=f"lease-{lease.job.subject}", daemon=True)

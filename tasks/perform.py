@@ -85,7 +85,7 @@ def perform(deps: Deps, job: Job) -> tuple[Job, ...]:
         with keeping_lease(deps, lease, rule.lease):
             outcome = rule.run(deps, job.subject)
     except LostRace:
-        _again(deps, lease, deps.clock.now(), "", reset=True)
+        _again(deps, lease, deps.clock.now(), "", attempts=0)
         return ()
     except (RetryLater, Conflict) as error:
         return _later(deps, lease, rule, error, getattr(error, "delay", 1.0))
@@ -95,17 +95,20 @@ def perform(deps: Deps, job: Job) -> tuple[Job, ...]:
         log.exception("job_failed", job=job.verb.value, subject=job.subject)
         return _later(deps, lease, rule, NodewiseError(f"{type(error).__name__}: {error}"), 1.0)
     if outcome.again_at is not None:
-        _again(deps, lease, outcome.again_at, "", reset=True)
+        _again(deps, lease, outcome.again_at, "", attempts=0 if outcome.tried else lease.attempts - 1)
     elif not deps.store.finish_job(lease, deps.clock.now()):
         return (*outcome.jobs, job)
     return outcome.jobs
 
 
-def _again(deps: Deps, lease: Lease, at: float, error: str, reset: bool) -> None:
-    """The queue is told of what is due soon; of the rest the sweep tells it in time, or a wake-up comes first."""
+def _again(deps: Deps, lease: Lease, at: float, error: str, attempts: int) -> None:
+    """*attempts*: how many count as spent by now.
+
+    The queue is told of what is due soon; of the rest the sweep tells it in time, or a wake-up comes first.
+    """
     now = deps.clock.now()
     soon = at - now < AHEAD
-    due = deps.store.reschedule_job(lease, at, error, reset_attempts=reset, told_at=now if soon else None)
+    due = deps.store.reschedule_job(lease, at, error, attempts, told_at=now if soon else None)
     if not soon and due >= at:
         return
     try:
@@ -119,7 +122,7 @@ def _later(deps: Deps, lease: Lease, rule: Rule, error: NodewiseError, delay: fl
         return _give_up(deps, lease, f"gave up after {lease.attempts} attempts: {error}")
     wait = min(LONGEST_WAIT, delay * 1.5 ** min(lease.attempts - 1, 20))
     log.warning("job_again", job=lease.job.verb.value, subject=lease.job.subject, seconds=wait, reason=str(error))
-    _again(deps, lease, deps.clock.now() + wait, str(error), reset=False)
+    _again(deps, lease, deps.clock.now() + wait, str(error), lease.attempts)
     return ()
 
 

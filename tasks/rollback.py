@@ -40,7 +40,7 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
         return planning.refuse(deps, rollout, f"the swarm has no service {rollout.service!r}")
     snapshot = planning.snapshot(deps, ground)
     if rollout.app_rollout:
-        reason = _taken_over(deps, rollout, ground, snapshot.release)
+        reason = _left_alone(deps, rollout, ground, snapshot.release)
         if reason:
             return planning.end(deps, rollout, Cause.REPLACED, reason)
     target = _target(deps, rollout, snapshot.release.number, ground.active)
@@ -77,8 +77,11 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
     return Outcome(jobs)
 
 
-def _taken_over(deps: Deps, rollout: Rollout, ground: Ground, running: Release) -> str:
-    """Why a service is none of its app's rollout's any more, which wanted it back; empty when it still is."""
+def _left_alone(deps: Deps, rollout: Rollout, ground: Ground, running: Release) -> str:
+    """Why a rollback that an app's rollout wants touches nothing, by the swarm as it is now; empty when it may.
+
+    That no newer rollout had come was asked before it was made (``app._followed_by_newer``): one may have come since.
+    """
     other = ground.active or next(iter(deps.store.queued_rollouts(rollout.service)), None)
     if other is not None:
         return f"left alone: {other.id} has taken the service over meanwhile"

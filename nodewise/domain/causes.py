@@ -20,6 +20,8 @@ NO_IMAGE = (
     " (an engine says so of a full disk, of missing credentials and of a registry that it does not reach as well)"
 )
 
+PATIENCE = 30.0  # seconds that a newer deploy waits for a task on its way, and that what it has found out holds
+
 GOING_BACK = {"FailureAction": "continue"}  # Swarm must not turn round once more when an old task fails
 
 
@@ -81,9 +83,18 @@ def failed_step(steps: Sequence[Step], tasks: Sequence[TaskView]) -> Finding | N
 def failed_task(bad: dict[str, TaskView], seen: Seen) -> Finding:
     """The veto of a task: the first one that failed."""
     task = min(bad.values(), key=lambda t: t.at)
+    return Finding(Cause.VETO, _failure(task, seen), task)
+
+
+def last_failure(seen: Seen) -> str:
+    """Why what was to come up did not: the failed task that is the latest; empty where none has failed."""
+    failed = [t for t in seen.tasks if t.up_to_date and t.failed]
+    return f"; {_failure(max(failed, key=lambda t: t.at), seen)}" if failed else ""
+
+
+def _failure(task: TaskView, seen: Seen) -> str:
     hint = NO_IMAGE if "No such image" in task.error else ""
-    error = f"{task.error or 'no reason given'}{hint}"
-    return Finding(Cause.VETO, f"task on node {_node(task, seen)} {task.state}: {error}", task)
+    return f"task on node {_node(task, seen)} {task.state}: {task.error or 'no reason given'}{hint}"
 
 
 def veto(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen) -> Finding | None:
@@ -184,6 +195,14 @@ def stuck(seen: Seen) -> TaskView | None:
     """The task that tells most about why nothing moves: a failed one, else one that does not start."""
     candidates = [t for t in seen.tasks if t.failed] or [t for t in seen.tasks if t.up_to_date and not t.running]
     return max(candidates, key=lambda t: t.at, default=None)
+
+
+def begins(seen: Seen, now: float) -> bool:
+    """Whether the newer deploy that waits can be counted on: when it came to wait, nothing else stood in its way.
+
+    That was only just now. Of one that has waited for longer it is not known any more: it has to look again.
+    """
+    return bool(seen.newer) and now - seen.newer_since <= PATIENCE
 
 
 def late(rollout: Rollout, now: float) -> bool:

@@ -8,16 +8,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nodewise.domain.causes import (
+    PATIENCE,
     Cause,
     Finding,
     all_up_to_date,
     as_asked,
     as_taken_back,
     as_written,
+    begins,
     converged,
     foreign,
     is_base,
     kept_there,
+    last_failure,
     late,
     left_behind,
     lost_tasks,
@@ -34,8 +37,6 @@ from nodewise.domain.helpers import CANDIDATE
 from nodewise.domain.model import Kind, Phase, Plan, Rollout, Seen
 from nodewise.domain.staging import detect_preparing, detect_staging
 from nodewise.domain.swarm import ServiceView, image_of
-
-PATIENCE = 30.0  # seconds that a newer deploy waits for a task on its way, before this one is turned round for it
 
 
 def detect(rollout: Rollout, seen: Seen, now: float) -> Finding:
@@ -57,10 +58,10 @@ def _moving(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now:
     if rollout.abort and rollout.kind is Kind.DEPLOY:
         return Finding(Cause.ABORTED, f"aborted by {rollout.abort}")
     if converged(rollout, service, seen):
-        return _after_all(rollout, plan, service, seen)
+        return _after_all(rollout, plan, service, seen, now)
     if rollout.kind is Kind.ROLLBACK:
         if late(rollout, now):
-            return Finding(Cause.EXPIRED, past_deadline(plan, rollout))
+            return Finding(Cause.EXPIRED, past_deadline(plan, rollout) + last_failure(seen), stuck(seen))
         return Finding(Cause.NODE_LOST if lost_tasks(service, seen) else Cause.PROGRESS)
     found = veto(rollout, plan, service, seen)
     if found is None and lost_tasks(service, seen):
@@ -105,11 +106,11 @@ def _begins_with_a_write(plan: Plan) -> bool:
     return not (plan.staged or plan.approval or any(c.name != "after" for c in plan.chores))
 
 
-def _after_all(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen) -> Finding:
+def _after_all(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
     """Every node runs the new release: what is left to do?"""
     if rollout.kind is Kind.DEPLOY and next_chore(rollout, AFTER, seen) is not None:
         return Finding(Cause.CHORES)
-    if rollout.kind is Kind.DEPLOY and plan.watch and not seen.newer:
+    if rollout.kind is Kind.DEPLOY and plan.watch and not begins(seen, now):
         return Finding(Cause.TO_WATCH)
     names = sorted(seen.nodes[t.node_id].name for t in left_behind(service, seen))
     return Finding(
@@ -123,7 +124,7 @@ def _finishing(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, n
         return stop
     chore = next_chore(rollout, AFTER, seen)
     if chore is None:
-        return _after_all(rollout, plan, service, seen)
+        return _after_all(rollout, plan, service, seen, now)
     if chore.cause is Cause.VETO:
         return as_asked(plan, chore)
     if late(rollout, now):
@@ -139,6 +140,8 @@ def _watching(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, no
         if rollout.watch_until is not None and now > rollout.watch_until + plan.deadline:
             return as_asked(plan, Finding(Cause.VETO, past_deadline(plan, rollout), stuck(seen)))
         return Finding(Cause.PROGRESS)
+    if seen.newer and not begins(seen, now):
+        return Finding(Cause.WAY_FREE)
     if seen.newer:
         return Finding(Cause.CONVERGED, f"its watch was cut short by the newer {seen.newer}")
     over = rollout.watch_until is None or now >= rollout.watch_until
@@ -166,7 +169,7 @@ def _rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen
     if not known:
         return Finding(Cause.FOREIGN_HAND, foreign(service))
     if late(rollout, now):
-        did_not = f"the rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}"
+        did_not = f"the rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}{last_failure(seen)}"
         return Finding(Cause.EXPIRED, f"{rollout.reason}; and {did_not}")
     if ours or _half_way(rollout, plan, service):
         return Finding(Cause.NOT_WRITTEN)  # never written, and what it took over is half-way to a release of its own
@@ -203,7 +206,7 @@ def _swarm_rolling_back(rollout: Rollout, plan: Plan, service: ServiceView, seen
         cause = Cause.VETO if rollout.kind is Kind.DEPLOY else Cause.EXPIRED
         return Finding(cause, f"Swarm paused its own rollback: {service.update_message}")
     if late(rollout, now):
-        did_not = f"Swarm's rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}"
+        did_not = f"Swarm's rollback did not finish in {plan.deadline:g} s{not_back(plan, seen)}{last_failure(seen)}"
         return Finding(Cause.EXPIRED, f"{rollout.reason}; {did_not}")
     if not all_up_to_date(service, seen):
         return Finding(Cause.PROGRESS)

@@ -183,6 +183,7 @@ class Rollout:
     ``held``: why nothing new is begun for now; empty when it is not held. ``abort``: who asked for its end.
     ``turned``: the cause that turned it round. ``ends_as``: the ending that is reached once it has cleared up.
     ``helpers``: whether it has made services of its own. ``idle_since``: since when its deadline stands still.
+    ``queued_at``: since when it waits for its service, which another one holds.
     ``remaining``: how few tasks were not back yet at any look since it turned round.
     ``app_rollout`` and ``stage``: which rollout of a whole app it belongs to, and its place there.
     """
@@ -205,6 +206,7 @@ class Rollout:
     reason: str = ""
     failing_task: str = ""
     evidence: str = ""
+    queued_at: float | None = None
     started_at: float | None = None
     written_at: float | None = None
     ended_at: float | None = None
@@ -265,7 +267,7 @@ class Helper:
 class Seen:
     """One look at everything that a decision needs. ``newer``: a later deploy that waits for this one's service.
 
-    ``newer_since``: when that was asked for.
+    ``newer_since``: since when it does; what it waited for before that, its window or its tag's age, is not counted.
     """
 
     service: ServiceView | None

@@ -82,6 +82,7 @@ TABLE: Mapping[tuple[Phase, Cause], Phase] = {
     (_P.PREPARING, _C.VETO): _P.FAILED,
     (_P.PREPARING, _C.EXPIRED): _P.FAILED,
     (_P.PREPARING, _C.ABORTED): _P.ABORTED,
+    (_P.PREPARING, _C.WAY_FREE): _P.PREPARING,
     (_P.PREPARING, _C.REPLACED): _P.SUPERSEDED,
     (_P.PREPARING, _C.FOREIGN_HAND): _P.CHANGED,
     (_P.STAGING, _C.PROGRESS): _P.STAGING,
@@ -90,6 +91,7 @@ TABLE: Mapping[tuple[Phase, Cause], Phase] = {
     (_P.STAGING, _C.VETO): _P.ROLLED_BACK,
     (_P.STAGING, _C.EXPIRED): _P.FAILED,
     (_P.STAGING, _C.ABORTED): _P.ABORTED,
+    (_P.STAGING, _C.WAY_FREE): _P.STAGING,
     (_P.STAGING, _C.REPLACED): _P.SUPERSEDED,
     (_P.STAGING, _C.FOREIGN_HAND): _P.CHANGED,
     (_P.MOVING, _C.NOT_WRITTEN): _P.MOVING,
@@ -123,6 +125,7 @@ TABLE: Mapping[tuple[Phase, Cause], Phase] = {
     (_P.WATCHING, _C.ABORTED): _P.ROLLING_BACK,
     (_P.WATCHING, _C.FREEZE): _P.FROZEN,
     (_P.WATCHING, _C.EXPIRED): _P.FAILED,
+    (_P.WATCHING, _C.WAY_FREE): _P.WATCHING,
     (_P.WATCHING, _C.REPLACED): _P.SUPERSEDED,
     (_P.WATCHING, _C.FOREIGN_HAND): _P.CHANGED,
     (_P.ROLLING_BACK, _C.NOT_WRITTEN): _P.ROLLING_BACK,
@@ -212,6 +215,8 @@ def move(rollout: Rollout, cause: Cause, now: float, reason: str = "") -> Rollou
 
 def _entered(rollout: Rollout, before: Phase, now: float) -> Rollout:
     """What begins with a phase: its time, and steps that are walked anew when candidates give way to the service."""
+    if rollout.phase is Phase.QUEUED:
+        return replace(rollout, queued_at=now)
     plan = rollout.plan
     if plan is None:
         return rollout

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nodewise.domain import approvals
-from nodewise.domain.causes import Cause, Finding, failed_step, failed_task, foreign, is_base, late
+from nodewise.domain.causes import Cause, Finding, begins, failed_step, failed_task, foreign, is_base, late
 from nodewise.domain.causes import past_deadline as why_late
 from nodewise.domain.chores import BEFORE, hook_runs, next_chore
 from nodewise.domain.effects import MakeHelper
@@ -67,7 +67,7 @@ def _walked(step: Step, plan: Plan, seen: Seen, now: float) -> Step:
 
 def detect_preparing(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
     """Before anything moves: chores, and a person's approval where the service itself is written next."""
-    stop = _stopped(rollout, plan, service, seen)
+    stop = _stopped(rollout, plan, service, seen, now)
     if stop is not None:
         return stop
     before = [c for c in BEFORE if c != "before"]
@@ -88,7 +88,7 @@ def detect_preparing(rollout: Rollout, plan: Plan, service: ServiceView, seen: S
 
 def detect_staging(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding:
     """Candidates, stage by stage. A breach turns it round while it waits or is held, too."""
-    stop = _stopped(rollout, plan, service, seen)
+    stop = _stopped(rollout, plan, service, seen, now)
     if stop is not None:
         return stop
     breach = _breach(rollout, plan, seen)
@@ -107,15 +107,17 @@ def detect_staging(rollout: Rollout, plan: Plan, service: ServiceView, seen: See
     return Finding(Cause.PROGRESS, effects=_candidates(rollout, stage, seen))
 
 
-def _stopped(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen) -> Finding | None:
-    """What ends it while the service is untouched."""
+def _stopped(rollout: Rollout, plan: Plan, service: ServiceView, seen: Seen, now: float) -> Finding | None:
+    """What ends it while the service is untouched. A newer one that may come to nothing by now is asked first."""
     if not is_base(plan, service):
         return Finding(Cause.FOREIGN_HAND, foreign(service))
     if rollout.abort:
         return Finding(Cause.ABORTED, f"aborted by {rollout.abort}")
-    if seen.newer and not hook_runs(rollout):
-        return Finding(Cause.REPLACED, f"replaced by the newer {seen.newer}")
-    return None
+    if not seen.newer or hook_runs(rollout):
+        return None
+    if not begins(seen, now):
+        return Finding(Cause.WAY_FREE)
+    return Finding(Cause.REPLACED, f"replaced by the newer {seen.newer}")
 
 
 def _breach(rollout: Rollout, plan: Plan, seen: Seen) -> Finding | None:

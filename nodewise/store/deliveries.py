@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nodewise.domain import events as event_codec
+from nodewise.domain.access import Audit
 from nodewise.domain.build import Build
 from nodewise.domain.delivery import Delivery, NewDelivery, StoredEvent
 from nodewise.domain.errors import LostRace, NotFound
@@ -17,6 +18,7 @@ from nodewise.domain.events import Event
 from nodewise.domain.ids import new_id
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Kind, Phase, Rollout
+from nodewise.store import access
 from nodewise.store import outbox as box
 from nodewise.store.codec import build_row, clean, delivery_of, event_of, rollout_row
 from nodewise.store.database import Database
@@ -89,8 +91,8 @@ class DeliveryQueries:
             box.put(self._db, c, [job], now)
         return job.subject, (job,)
 
-    def replay_delivery(self, delivery_id: str, now: float) -> tuple[Job, ...]:
-        """A stored delivery's events once more, as new events. Raises NotFound."""
+    def replay_delivery(self, delivery_id: str, now: float, who: str) -> tuple[Job, ...]:
+        """A stored delivery's events once more, as new events, with the audit of it. Raises NotFound."""
         if self.delivery(delivery_id) is None:
             raise NotFound(f"there is no delivery {delivery_id!r}", "nodewise deliveries lists them", "delivery")
         old = self.delivery_events(delivery_id)
@@ -98,6 +100,7 @@ class DeliveryQueries:
             first = {e.event: e for e in old}.values()  # what was replayed before does not multiply
             jobs = tuple(self._insert_event(c, e.event, f"{e.origin}, replayed", now, delivery_id) for e in first)
             box.put(self._db, c, jobs, now)
+            access.insert_audit(c, [Audit(now, who, "replay", delivery_id, ", ".join(job.subject for job in jobs))])
         return jobs
 
     def count_rejected(self, provider: str, hook: str, reason: str, now: float) -> None:

@@ -77,6 +77,7 @@ _AGAIN = (
         leased_until=None,
         due_at=case((_ASKED_SOONER, outbox.c.due_at), else_=bindparam("b_due")),
         published_at=bindparam("b_told"),
+        attempts=bindparam("b_attempts"),
         last_error=bindparam("b_error"),
     )
     .returning(outbox.c.due_at)
@@ -100,7 +101,6 @@ _UNTOLD = (
     .limit(bindparam("b_limit"))
 )
 _TOLD = update(outbox).where(_MINE).values(published_at=bindparam("b_now"))
-_AGAIN_ANEW = _AGAIN.values(attempts=0)
 
 
 class OutboxQueries:
@@ -138,15 +138,23 @@ class OutboxQueries:
             return c.execute(_GIVE_BACK, {**_named(lease.job), "b_now": now}).rowcount == 0
 
     def reschedule_job(
-        self, lease: Lease, due_at: float, error: str = "", reset_attempts: bool = False, told_at: float | None = None
+        self, lease: Lease, due_at: float, error: str = "", attempts: int = 0, told_at: float | None = None
     ) -> float:
         """Give a lease back and have the job run again at *due_at*; at once if it was asked for meanwhile.
 
-        *told_at*: when the queue is told of it, if it is. Returns the time in force.
+        *attempts*: how many count as spent. *told_at*: when the queue is told of it, if it is. Returns the time in
+        force.
         """
-        values = {**_named(lease.job), "b_rev": lease.rev, "b_due": due_at, "b_error": clean(error), "b_told": told_at}
+        values = {
+            **_named(lease.job),
+            "b_rev": lease.rev,
+            "b_due": due_at,
+            "b_error": clean(error),
+            "b_attempts": attempts,
+            "b_told": told_at,
+        }
         with self._db.write(durable=False) as c:
-            due = c.execute(_AGAIN_ANEW if reset_attempts else _AGAIN, values).scalar()
+            due = c.execute(_AGAIN, values).scalar()
         return due_at if due is None else float(due)
 
     def due_jobs(self, now: float, grace: float, ahead: float = 0.0, limit: int = 2000) -> list[tuple[Job, float]]:

@@ -47,8 +47,9 @@ _SAVE = update(rollouts).where(rollouts.c.id == bindparam("b_id"), rollouts.c.ve
 _FORGET_STEPS = delete(steps).where(steps.c.rollout_id == bindparam("b_id"))
 _OUTLINE = [literal(None).label(c.name) if c.name == "plan" else c for c in rollouts.c]
 _queued = rollouts.alias()
+_newer_since = func.coalesce(_queued.c.queued_at, _queued.c.created_at)  # null: queued by a version before 0005
 _ONE_AND_NEWER = (
-    select(rollouts, _queued.c.id.label("newer"), _queued.c.created_at.label("newer_since"))
+    select(rollouts, _queued.c.id.label("newer"), _newer_since.label("newer_since"))
     .outerjoin(_queued, and_(_queued.c.service == rollouts.c.service, _queued.c.phase == Phase.QUEUED.value))
     .where(rollouts.c.id == bindparam("b_id"))
 )
@@ -164,7 +165,7 @@ class RolloutQueries:
             )
 
     def rollout_and_newer(self, rollout_id: str) -> tuple[Rollout | None, tuple[str, float] | None]:
-        """A rollout, and what waits for its service: (id, created at)."""
+        """A rollout, and what waits for its service: (id, since when)."""
         with self._db.read() as c:
             row = c.execute(_ONE_AND_NEWER, {"b_id": rollout_id}).one_or_none()
             if row is None:

@@ -106,6 +106,7 @@ rollouts = Table(
     Column("failing_task", String(64), nullable=False),
     Column("evidence", Text, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("queued_at", Float),
     Column("started_at", Float),
     Column("written_at", Float),
     Column("ended_at", Float),

@@ -63,12 +63,12 @@ def _replaced(member: Rollout) -> bool:
 
 
 def follow(
-    members: Sequence[Rollout], on_failure: OnFailure = OnFailure.ROLLBACK, taken_over: Container[str] = ()
+    members: Sequence[Rollout], on_failure: OnFailure = OnFailure.ROLLBACK, followed: Container[str] = ()
 ) -> Next:
     """From the members of one app's rollout, deploys and rollbacks, what comes next. Pure.
 
     ``take_back`` are the deploys whose services are to be taken back now: one at a time, the last moved first.
-    *taken_over*: ids of members whose services belong to a newer rollout by now.
+    *followed*: ids of members after which a newer rollout of their service has come.
     """
     deploys = [m for m in members if m.kind is Kind.DEPLOY]
     bad = next(iter(failed(deploys)), None)
@@ -81,7 +81,7 @@ def follow(
         return Next(call_off=unfinished, reason=reason)
     if any(not m.phase.terminal for m in deploys):
         return Next(call_off=unfinished, reason=reason)
-    return _back(members, reason, taken_over)
+    return _back(members, reason, followed)
 
 
 def _forward(deploys: Sequence[Rollout]) -> Next:
@@ -95,12 +95,12 @@ def _forward(deploys: Sequence[Rollout]) -> Next:
     return Next(begin=tuple(ready))
 
 
-def _back(members: Sequence[Rollout], reason: str, taken_over: Container[str]) -> Next:
+def _back(members: Sequence[Rollout], reason: str, followed: Container[str]) -> Next:
     """The one service to take back now. A rollback that did not succeed stands in nobody's way: it is reported."""
     backs = {m.service: m for m in members if m.kind is Kind.ROLLBACK}
     if any(not b.phase.terminal for b in backs.values()):
         return Next(reason=reason)
     moved = [m for m in members if m.kind is Kind.DEPLOY and m.phase in GOOD and m.from_number != m.to_number]
-    left = [m for m in moved if m.service not in backs and m.id not in taken_over]
+    left = [m for m in moved if m.service not in backs and m.id not in followed]
     last = max(left, key=lambda m: (m.stage, m.ended_at or 0.0, m.id), default=None)
     return Next(take_back=(last,) if last else (), reason=reason)

@@ -90,6 +90,14 @@ class Hands(Parts):
     def activate(self, name: str) -> None:
         self._change_node(name, availability="active")
 
+    def prune(self, name: str) -> None:
+        """``docker system prune --all`` on that node: images that no container there runs, or is about to, are gone."""
+        with self._asked(as_manager=False):
+            node = self._node(name)
+            found = [self.registry.found(task.revision.image) for task in node.tasks.values()]
+            used = {image[0] for image in found if image is not None}
+            node.images = {key: done for key, done in node.images.items() if key in used}
+
     def label_node(self, name: str, **labels: str) -> None:
         """Set labels; an empty value takes one away."""
         kept = {**self._node(name).view.labels, **labels}

@@ -18,7 +18,7 @@ from nodewise.domain.errors import Conflict, LostRace, NotFound
 from nodewise.domain.events import CodePushed
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.release import ReleaseState
-from nodewise.domain.rollout import Phase
+from nodewise.domain.rollout import Cause, Phase, move
 from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
 from nodewise.domain.steps import Verdict as GateVerdict
 from nodewise.domain.watching import Going
@@ -108,10 +108,19 @@ def test_an_image_is_on_its_way_to_a_service_once_however_many_events_tell_of_it
 
 def test_a_replay_starts_each_event_once_more_and_no_more(store: Store):
     accepted = store.accept(delivery(), NOW)
-    assert len(store.replay_delivery(accepted.delivery_id, NOW)) == 1
-    assert len(store.replay_delivery(accepted.delivery_id, NOW)) == 1
+    assert len(store.replay_delivery(accepted.delivery_id, NOW, "alice")) == 1
+    assert len(store.replay_delivery(accepted.delivery_id, NOW, "alice")) == 1
     with pytest.raises(NotFound, match="d-none"):
-        store.replay_delivery("d-none", NOW)
+        store.replay_delivery("d-none", NOW, "alice")
+
+
+def test_a_replay_is_in_the_audit_with_who_and_when_and_the_events_that_it_made(store: Store):
+    delivery_id = store.accept(delivery(), NOW).delivery_id
+    (job,) = store.replay_delivery(delivery_id, NOW + 5, "alice")
+    assert store.audit() == [Audit(NOW + 5, "alice", "replay", delivery_id, job.subject)]
+    with pytest.raises(NotFound):
+        store.replay_delivery("d-none", NOW, "alice")
+    assert len(store.audit()) == 1
 
 
 def test_rejected_requests_are_counted(store: Store):
@@ -188,6 +197,16 @@ def test_at_most_one_rollout_holds_a_service_and_at_most_one_waits(store: Store,
     results = at_once(4, lambda n: store.save_rollouts([replace(store.rollout(f"r-{n}"), phase=phase)], NOW))
     assert sorted(type(r).__name__ for r in results) == ["Conflict"] * 3 + ["tuple"]
     assert [r.phase for r in store.rollouts("web")].count(phase) == 1
+
+
+def test_what_waits_for_a_service_is_told_with_the_time_since_when(store: Store):
+    store.add_rollout(rollout("r-1"), NOW, "test")
+    store.add_rollout(rollout("r-2"), NOW, "test")
+    assert store.rollout_and_newer("r-1")[1] is None
+    (waiting,) = store.save_rollouts([move(store.rollout("r-2"), Cause.BUSY, NOW + 90)], NOW + 90)
+    assert store.rollout_and_newer("r-1")[1] == ("r-2", NOW + 90)
+    store.save_rollouts([replace(waiting, queued_at=None)], NOW + 91)
+    assert store.rollout_and_newer("r-1")[1] == ("r-2", waiting.created_at), "an older version's knows no better"
 
 
 def test_a_service_is_handed_over_in_one_transaction(store: Store):

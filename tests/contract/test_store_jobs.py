@@ -37,15 +37,18 @@ def test_a_job_asked_for_again_while_it_runs_runs_again(store: Store):
     assert store.outbox_size() == 0
 
 
-def test_a_rescheduled_job_keeps_its_attempts_or_starts_counting_anew(store: Store):
+def test_a_rescheduled_job_has_spent_as_many_attempts_as_it_is_told(store: Store):
     store.put_jobs([JOB], NOW)
     lease = store.begin_job(JOB, NOW, 30.0)
-    assert store.reschedule_job(lease, NOW + 5, "no answer") == NOW + 5
+    assert store.reschedule_job(lease, NOW + 5, "no answer", lease.attempts) == NOW + 5
     assert store.begin_job(JOB, NOW + 1, 30.0) is None
     second = store.begin_job(JOB, NOW + 5, 30.0)
     assert second.attempts == 2
-    store.reschedule_job(second, NOW + 6, reset_attempts=True)
-    assert store.begin_job(JOB, NOW + 6, 30.0).attempts == 1
+    store.reschedule_job(second, NOW + 6, attempts=1)
+    third = store.begin_job(JOB, NOW + 6, 30.0)
+    assert third.attempts == 2
+    store.reschedule_job(third, NOW + 7, attempts=0)
+    assert store.begin_job(JOB, NOW + 7, 30.0).attempts == 1
 
 
 def test_a_lost_message_is_told_again_but_not_with_every_sweep(store: Store):

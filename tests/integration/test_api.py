@@ -264,6 +264,9 @@ def test_a_delivery_is_answered_with_what_it_led_to_and_can_be_replayed(api: Api
     assert (answer.status_code, answer.json()["events"]) == (202, 1)
     assert api.get(answer.headers["Location"]).ok
     assert_problem(api.post("deliveries/d-none/replay"), 404)
+    (note,) = api.deps.store.audit(subject=delivery)
+    assert (note.who, note.what) == ("api:tester", "replay")
+    assert note.detail in [e["id"] for e in api.get(f"deliveries/{delivery}").json()["events"]]
     assert_problem(api.get("deliveries/d-none"), 404)
 
 

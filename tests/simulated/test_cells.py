@@ -210,6 +210,48 @@ def test_to_be_replaced_by_a_newer_rollout_is_no_failure_and_takes_nothing_back(
         assert ends == {"quick": Phase.SUCCEEDED, "slow": Phase.SUPERSEDED, "last": Phase.SUPERSEDED}
 
 
+SIDE_BY_SIDE = {"quick": (1, 2, 0), "slow": (1, 2, 10), "busy": (1, 8, 0), "last": (2, 2, 0)}
+
+
+def side_by_side(w: World) -> None:
+    """Three services of one stage: *quick* runs 1.1.0 by now, *slow* is between two tasks, *busy* never is."""
+    image = w.push("1.0.0")
+    for name, (stage, replicas, delay) in SIDE_BY_SIDE.items():
+        labels = {"strategy": "cells", "app": "shop", "stage": str(stage)}
+        w.service(name, image, replicas=replicas, update={"Delay": delay * SECOND}, **labels)
+    w.deploy(w.push("1.1.0", start=3.0, healthcheck=True), "last")
+    w.run(lambda: w.deps.store.rollouts("slow") and w.running("slow") == ["1.0.0", "1.1.0"])
+    w.run(lambda: w.latest("quick").phase is Phase.SUCCEEDED)
+
+
+def releases(w: World) -> dict[str, set[str]]:
+    return {name: set(w.running(name)) for name in SIDE_BY_SIDE}
+
+
+@pytest.mark.parametrize("seconds", [3.0, 20.0], ids=["at once", "when some services run it"])
+def test_when_the_newer_one_fails_as_well_every_service_is_back_with_the_release_before_both(seconds):
+    with world() as w:
+        side_by_side(w)
+        older = w.latest("slow")
+        w.deploy(w.push("1.2.0", exits_after=seconds, exit_code=1), "last")
+        w.run(lambda: w.latest("slow").phase is Phase.ROLLED_BACK)
+        assert w.get(older).phase is Phase.SUPERSEDED
+        w.run(lambda: all_ended(w))
+        assert releases(w) == {name: {"1.0.0"} for name in SIDE_BY_SIDE}
+
+
+def test_when_one_is_replaced_and_another_fails_the_newer_one_moves_all_of_them():
+    with world() as w:
+        side_by_side(w)
+        older, failing = w.latest("slow"), w.latest("busy")
+        w.deploy(w.push("1.2.0"), "last")
+        w.run(lambda: w.get(older).phase is Phase.SUPERSEDED)
+        control.abort(w.deps, failing.id, "alice")
+        assert w.end(failing).phase is Phase.ABORTED
+        w.run(lambda: all_ended(w))
+        assert releases(w) == {name: {"1.2.0"} for name in SIDE_BY_SIDE}
+
+
 def test_a_persons_rollback_of_one_service_takes_the_others_of_its_app_back():
     with world() as w:
         app(w, bake="15s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Semaphore
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from nodewise.domain.events import CodePushed
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Cause, Phase, Rollout, move
 from tests.chaos.dying import Killed
+from tests.simulated.parts import CLOSED, pushed
 from tests.world import World, world
 
 STAGED = {"replicas": None, "strategy": "staged"}
@@ -138,17 +140,50 @@ def test_a_plan_that_kills_its_worker_each_time_is_refused_at_its_cap():
         assert w.deps.engine.times == 10_000 - 60
 
 
-def test_a_build_that_kills_its_worker_each_time_fails_at_its_cap():
+class Slots:
+    """One build at a time, and every second build that asks finds another one at it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def acquire(self, blocking: bool) -> bool:
+        self.asked += 1
+        return self.asked % 2 == 0
+
+    def release(self) -> None:
+        pass
+
+
+def asked_build(w: World) -> Build:
+    now = w.clock.now()
+    build = Build("b-1", "web", "git://web", "refs/heads/main", "c" * 40, w.image("1"), BuildState.WAITING, now)
+    event, _ = w.deps.store.add_event(CodePushed(build.repository, build.ref, build.commit), "test", now)
+    w.deps.store.finish_event(event, "", now, builds=[build])
+    return build
+
+
+@pytest.mark.parametrize("slots", [Semaphore, Slots], ids=["", "and waits for a slot between"])
+@pytest.mark.parametrize("error", [Killed(), RetryLater("not now")], ids=["kills its worker", "fails"])
+def test_a_build_that_comes_to_nothing_each_time_fails_at_its_cap(error, slots):
     with world() as w:
-        now = w.clock.now()
-        build = Build("b-1", "web", "git://web", "refs/heads/main", "c" * 40, w.image("1"), BuildState.WAITING, now)
-        event, _ = w.deps.store.add_event(CodePushed(build.repository, build.ref, build.commit), "test", now)
-        w.deps.store.finish_event(event, "", now, builds=[build])
-        git = Failing(w.deps.git, "checkout", Killed(), 10_000)
-        w.deps = w.new_worker(git=git)
-        until(w, lambda: w.deps.store.build(build.id).state.terminal, git=git)
+        build = asked_build(w)
+        git, slot = Failing(w.deps.git, "checkout", error, 10_000), slots()
+        w.deps = w.new_worker(git=git, build_slots=slot)
+        until(w, lambda: w.deps.store.build(build.id).state.terminal, git=git, build_slots=slot)
         assert w.deps.store.build(build.id).state is BuildState.FAILED
         assert git.times == 10_000 - 10
+
+
+def test_a_build_that_waits_for_a_slot_spends_no_attempt():
+    with world() as w:
+        build = asked_build(w)
+        git = Failing(w.deps.git, "checkout", GiveUp("it has been tried"), 1)
+        w.deps = w.new_worker(git=git, build_slots=Semaphore(0))
+        w.wait(60)
+        assert w.deps.store.build(build.id).state is BuildState.WAITING
+        w.deps.build_slots.release()
+        until(w, lambda: w.deps.store.build(build.id).state.terminal)
+        assert "it has been tried" in w.deps.store.build(build.id).error
 
 
 @pytest.mark.parametrize(
@@ -188,9 +223,8 @@ def test_a_rollout_that_came_to_wait_just_after_the_other_had_ended_is_planned_a
 
 def test_what_waits_for_a_free_service_begins_while_another_waits_for_its_window():
     with world() as w:
-        w.service(replicas=2, track="semver:^1", window="!mon-sun 00:00-08:10")
-        w.push("1.1.0")
-        w.pushed("1.1.0")
+        w.service(**CLOSED)
+        pushed(w, "1.1.0")
         w.wait(5)
         held = w.latest()
         assert held.phase is Phase.PENDING

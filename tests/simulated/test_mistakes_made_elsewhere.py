@@ -173,6 +173,35 @@ def approved(w: World, rollout: str) -> bool:
     return True
 
 
+# -- 13: an image that is gone ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["a person", "a gate"])
+@pytest.mark.parametrize("registry", ["up", "down"])
+def test_pruning_breaks_no_rollback_and_where_the_registry_is_away_none_hangs(registry: str, who: str):
+    """Mistake 13 (kamal#270): the image of the release before had been pruned, and the rollback broke.
+
+    Simulated: the lab's nodes keep their images. Without a registry, what is gone from the nodes is gone.
+    """
+    sick = {"now": False}
+    with world() as w:
+        w.service(replicas=3, deadline="1m", watch="1h", gate__http__url="http://{task}:80/")
+        first = w.reaches(w.deploy(w.push("1.1.0", http=lambda *_: 500 if sick["now"] else 200)), Phase.WATCHING)
+        for node in w.swarm.nodes():
+            w.swarm.prune(node.name)
+        w.swarm.registry.away = registry == "down"
+        sick["now"] = who == "a gate"
+        ended = w.end(w.rollback() if who == "a person" else first, 300)
+        if registry == "down":
+            assert ended.phase is Phase.FAILED
+            assert f"No such image: {w.image('1.0.0')}@sha256:" in ended.reason
+            assert ended.evidence
+            w.swarm.registry.away = False
+        else:
+            assert ended.phase is (Phase.SUCCEEDED if who == "a person" else Phase.ROLLED_BACK), ended.reason
+        w.run(lambda: w.running() == ["1.0.0"] * 3, 60)
+
+
 # -- 14: some nodes on the new version -------------------------------------------------------------------
 
 

@@ -10,9 +10,9 @@ from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.locks import Lock
 from nodewise.domain.rollout import Phase, Rollout
 from nodewise.intake import publish
-from nodewise.testing import SimulatedSwarm
+from nodewise.testing import App, SimulatedSwarm
 from tasks.perform import perform, run
-from tests.simulated.parts import BAD, midway
+from tests.simulated.parts import BAD, midway, pushed
 from tests.world import SECOND, World, world
 
 
@@ -69,8 +69,7 @@ def test_one_on_its_way_goes_on_with_its_gates_when_the_newer_one_comes_to_nothi
         w.deps = w.new_worker(engine=swarm)
         first = half_way(w, start=2.0, http=lambda *_: 500 if sick["now"] else 200)
         w.run(lambda: len(w.running()) == 4)
-        w.push("1.2.0")
-        w.pushed("1.2.0")
+        pushed(w, "1.2.0")
         second = w.run(lambda: w.latest() if w.latest().phase is Phase.QUEUED else None, 20)
         come_to_nothing(w, swarm, second, why)
         sick["now"] = gates == "fail"
@@ -78,6 +77,29 @@ def test_one_on_its_way_goes_on_with_its_gates_when_the_newer_one_comes_to_nothi
         assert w.get(second).phase is not Phase.MOVING
         assert ended.phase is (Phase.SUCCEEDED if gates == "hold" else Phase.ROLLED_BACK), ended.reason
         assert w.running() == (["1.1.0"] if gates == "hold" else ["1.0.0"]) * 5
+
+
+@pytest.mark.parametrize("why", COMES_TO_NOTHING)
+@pytest.mark.parametrize("hook", ["before", "after"])
+def test_one_that_a_newer_one_has_to_wait_for_goes_on_when_that_comes_to_nothing_meanwhile(hook, why):
+    with world() as w:
+        swarm = Unreliable(w.swarm)
+        w.deps = w.new_worker(engine=swarm)
+        w.service(replicas=5, track="semver:^1", watch="5m", **{f"hook__{hook}": "migrate"})
+        w.swarm.registry.command(("migrate",), App(exits_after=55.0))
+        first = w.deploy(w.push("1.1.0"))
+        w.run(w.helpers)
+        w.wait(1)
+        pushed(w, "1.2.0")
+        second = w.run(lambda: w.latest() if w.latest().phase is Phase.QUEUED else None, 20)
+        w.wait(45)
+        assert w.get(second).phase is Phase.QUEUED
+        come_to_nothing(w, swarm, second, why)
+        watched = w.reaches(first, Phase.WATCHING)
+        ended = w.end(first)
+        assert (ended.phase, ended.reason) == (Phase.SUCCEEDED, "")
+        assert ended.ended_at - (watched.watch_until - 300.0) >= 300.0, "nothing has cut its watch short"
+        assert w.running() == ["1.1.0"] * 5
 
 
 def come_to_nothing(w: World, swarm: Unreliable, second: Rollout, why: str) -> None:
@@ -145,6 +167,20 @@ def test_a_rollout_that_hangs_is_turned_round_for_a_newer_one():
         fixed = w.deploy(w.push("1.2.0"))
         assert w.end(fixed, 300).phase is Phase.SUCCEEDED
         assert w.get(stuck).phase is Phase.SUPERSEDED
+        assert w.running() == ["1.2.0"] * 5
+
+
+def test_a_newer_one_that_its_tags_age_has_held_back_waits_for_a_task_on_its_way_like_any_other():
+    with world() as w:
+        w.service(replicas=5, track="semver:^1", min_age="60s", update={"Delay": 5 * SECOND})
+        first = w.deploy(w.push("1.1.0", start=20.0, healthcheck=True))
+        w.wait(1)
+        pushed(w, "1.2.0")
+        w.run(lambda: w.latest().phase is Phase.QUEUED, 90)
+        assert len(w.running()) == 4, "a task is on its way"
+        assert w.end(w.latest()).phase is Phase.SUCCEEDED
+        ended = w.get(first)
+        assert (ended.phase, ended.turned) == (Phase.SUPERSEDED, ""), ended.reason
         assert w.running() == ["1.2.0"] * 5
 
 

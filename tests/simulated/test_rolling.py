@@ -7,11 +7,11 @@ import pytest
 from nodewise import control
 from nodewise.domain.locks import against
 from nodewise.domain.release import ReleaseState, digest_of
-from nodewise.domain.rollout import Kind, Phase
-from nodewise.domain.swarm import image_of
+from nodewise.domain.rollout import Kind, Phase, Rollout
+from nodewise.domain.swarm import ServiceView, image_of
 from nodewise.testing import App
-from tests.simulated.parts import BAD, midway
-from tests.world import SECOND, world
+from tests.simulated.parts import BAD, CLOSED, midway, pushed
+from tests.world import SECOND, World, world
 
 
 def with_env(value: str):
@@ -179,12 +179,19 @@ def test_a_hook_that_fails_stops_before_anything_has_moved():
         assert w.helpers() == []
 
 
+def migrating(w: World) -> tuple[Rollout, ServiceView]:
+    """A rollout, and the job of its migration, which takes a minute and has begun."""
+    w.service(replicas=2, hook__before="migrate")
+    w.swarm.registry.command(("migrate",), App(exits_after=60))
+    rollout = w.deploy(w.push("1.1.0"))
+    w.run(lambda: w.get(rollout).chores and w.get(rollout).chore("before").made)
+    (job,) = w.helpers()
+    return rollout, job
+
+
 def test_a_hook_whose_job_someone_removes_is_not_run_a_second_time():
     with world() as w:
-        w.service(replicas=2, hook__before="migrate")
-        w.swarm.registry.command(("migrate",), App(exits_after=60))
-        rollout = w.deploy(w.push("1.1.0"))
-        job = w.run(lambda: w.helpers() and w.get(rollout).chore("before").made and w.helpers()[0])
+        rollout, job = migrating(w)
         w.swarm.remove_service(job.id)
         ended = w.end(rollout)
         assert ended.phase is Phase.FAILED
@@ -193,10 +200,7 @@ def test_a_hook_whose_job_someone_removes_is_not_run_a_second_time():
 
 def test_a_newer_deploy_lets_a_migration_finish():
     with world() as w:
-        w.service(replicas=2, hook__before="migrate")
-        w.swarm.registry.command(("migrate",), App(exits_after=60))
-        first = w.deploy(w.push("1.1.0"))
-        job = w.run(lambda: w.helpers() and w.get(first).chore("before").made and w.helpers()[0])
+        first, job = migrating(w)
         second = w.deploy(w.push("1.2.0"))
         states = []
         while not w.get(first).phase.terminal:
@@ -261,19 +265,14 @@ def test_an_approval_is_asked_for_before_the_write_and_is_bound_to_the_digest():
 def test_a_digest_that_was_taken_back_is_locked_until_a_person_insists():
     with world() as w:
         w.service(replicas=2, track="semver:^1")
-        image = w.push("1.1.0", **BAD)
-        w.pushed("1.1.0")
+        image = pushed(w, "1.1.0", **BAD)
         w.run(lambda: w.deps.store.rollouts() and w.latest().phase.terminal)
         assert w.latest().phase is Phase.ROLLED_BACK
         digest = digest_of(w.latest().plan.target)
         assert against(w.deps.store.locks("web"), digest)
         w.swarm.registry.tag(image, "1.1.1")
         w.pushed("1.1.1")
-        w.run(
-            lambda: (
-                w.deps.store.rollouts() and w.latest().image.startswith(w.image("1.1.1")) and w.latest().phase.terminal
-            )
-        )
+        w.run(lambda: w.latest().image.startswith(w.image("1.1.1")) and w.latest().phase.terminal)
         assert "locked" in w.latest().reason
         insisted = w.deploy(image)
         w.reaches(insisted, Phase.MOVING)
@@ -332,10 +331,9 @@ def test_on_failure_freeze_leaves_the_release_where_it_is_and_locks_the_service(
 
 def test_an_event_waits_for_the_window_and_the_newest_tag_goes_when_it_opens():
     with world() as w:
-        w.service(replicas=2, track="semver:^1", window="!mon-sun 00:00-08:10")
+        w.service(**CLOSED)
         for tag in ("1.1.0", "1.2.0"):
-            w.push(tag)
-            w.pushed(tag)
+            pushed(w, tag)
             w.wait(5)
         waiting = w.latest()
         assert waiting.phase is Phase.PENDING
@@ -348,8 +346,7 @@ def test_an_event_waits_for_the_window_and_the_newest_tag_goes_when_it_opens():
 def test_a_tag_is_followed_once_it_is_old_enough():
     with world() as w:
         w.service(replicas=2, track="semver:^1", min_age="10m")
-        w.push("1.1.0")
-        w.pushed("1.1.0")
+        pushed(w, "1.1.0")
         w.wait(590)
         assert w.running() == ["1.0.0"] * 2
         assert w.end(w.latest(), 120).phase is Phase.SUCCEEDED

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nodewise import control
 from nodewise.domain.errors import Conflict
-from nodewise.domain.rollout import Phase
+from nodewise.domain.rollout import Phase, Rollout
 from nodewise.domain.steps import StepState
-from tests.world import world
+from tests.world import World, world
 
 FIVE = {"replicas": None, "strategy": "staged"}
+ASKS = {**FIVE, "gate__approval": "true", "gate__approval__deadline": "5m"}
 
 
-def candidate_nodes(w) -> list[str]:
+def candidate_nodes(w: World) -> list[str]:
     """The nodes on which a candidate runs, in the order of their names."""
     ids = [h.id for h in w.helpers() if h.helper.startswith("candidate.")]
     names = {n.id: n.name for n in w.swarm.nodes()}
     return sorted(names[t.node_id] for t in w.swarm.tasks(ids) if t.running)
+
+
+def walked_to(w: World, candidates: int, **app: Any) -> Rollout:
+    """A rollout with so many candidates."""
+    rollout = w.deploy(w.push("1.1.0", **app))
+    w.run(lambda: len(candidate_nodes(w)) == candidates)
+    return rollout
 
 
 def test_candidates_walk_the_nodes_one_by_one_and_then_the_service_is_promoted():
@@ -94,8 +104,7 @@ def test_failing_or_aborting_before_the_promotion_leaves_the_running_tasks_untou
 def test_pause_holds_the_next_step_and_resume_goes_on_and_the_deadline_stands_still():
     with world() as w:
         w.service(**FIVE, deadline="60s")
-        rollout = w.deploy(w.push("1.1.0"))
-        w.run(lambda: len(candidate_nodes(w)) == 2)
+        rollout = walked_to(w, 2)
         control.pause(w.deps, rollout.id, "alice")
         w.wait(600)
         held = w.get(rollout)
@@ -108,8 +117,7 @@ def test_pause_holds_the_next_step_and_resume_goes_on_and_the_deadline_stands_st
 def test_a_breach_while_it_is_paused_still_turns_it_round():
     with world() as w:
         w.service(**FIVE)
-        rollout = w.deploy(w.push("1.1.0", exits_after=30.0, exit_code=1))
-        w.run(lambda: len(candidate_nodes(w)) == 2)
+        rollout = walked_to(w, 2, exits_after=30.0, exit_code=1)
         control.pause(w.deps, rollout.id, "alice")
         assert w.end(rollout).phase is Phase.ROLLED_BACK
         assert w.running() == ["1.0.0"] * 5
@@ -147,9 +155,8 @@ def test_who_resumes_what_its_deadline_has_held_gives_it_that_time_once_more():
 
 def test_an_approval_has_its_whole_time_after_a_pause():
     with world() as w:
-        w.service(**FIVE, gate__approval="true", gate__approval__deadline="5m")
-        rollout = w.deploy(w.push("1.1.0"))
-        w.run(lambda: len(candidate_nodes(w)) == 5)
+        w.service(**ASKS)
+        rollout = walked_to(w, 5)
         w.wait(60)
         control.pause(w.deps, rollout.id, "alice")
         w.wait(600)
@@ -163,8 +170,7 @@ def test_an_approval_has_its_whole_time_after_a_pause():
 def test_an_approval_after_each_step_and_before_the_promotion_is_waited_for():
     with world() as w:
         w.service(**FIVE, steps="1,100%", gate__approval="each")
-        rollout = w.deploy(w.push("1.1.0"))
-        w.run(lambda: len(candidate_nodes(w)) == 1)
+        rollout = walked_to(w, 1)
         w.wait(700)
         assert len(candidate_nodes(w)) == 1, "longer than the deadline, and still waiting"
         with pytest.raises(Conflict, match="not sha256:0"):
@@ -181,7 +187,7 @@ def test_an_approval_after_each_step_and_before_the_promotion_is_waited_for():
 
 def test_an_approval_that_nobody_gives_calls_the_rollout_off():
     with world() as w:
-        w.service(**FIVE, gate__approval="true", gate__approval__deadline="5m")
+        w.service(**ASKS)
         ended = w.end(w.deploy(w.push("1.1.0")))
         assert ended.phase is Phase.ABORTED
         assert "nobody approved" in ended.reason
@@ -213,8 +219,7 @@ def test_several_replicas_on_a_node_are_as_many_candidates_there():
 def test_a_node_that_takes_no_tasks_any_more_is_skipped(what):
     with world() as w:
         w.service(**FIVE, bake="2s")
-        rollout = w.deploy(w.push("1.1.0"))
-        w.run(lambda: candidate_nodes(w) == ["node1"])
+        rollout = walked_to(w, 1)
         getattr(w.swarm, what)("node3")
         ended = w.end(rollout)
         assert ended.phase is Phase.SUCCEEDED, ended.reason
@@ -226,8 +231,7 @@ def test_a_node_that_takes_no_tasks_any_more_is_skipped(what):
 def test_a_node_that_joins_in_the_middle_gets_the_new_release_with_the_promotion():
     with world() as w:
         w.service(**FIVE)
-        rollout = w.deploy(w.push("1.1.0"))
-        w.run(lambda: candidate_nodes(w) == ["node1"])
+        rollout = walked_to(w, 1)
         w.swarm.join("node9")
         ended = w.end(rollout)
         assert ended.phase is Phase.SUCCEEDED
@@ -249,8 +253,7 @@ def test_a_newer_one_waits_for_the_end_of_a_promotion_and_its_failure_leaves_one
 def test_a_newer_deploy_takes_the_candidates_place():
     with world() as w:
         w.service(**FIVE, bake="5s")
-        first = w.deploy(w.push("1.1.0"))
-        w.run(lambda: len(candidate_nodes(w)) == 2)
+        first = walked_to(w, 2)
         second = w.deploy(w.push("1.2.0"))
         assert w.end(first).phase is Phase.SUPERSEDED
         assert w.end(second).phase is Phase.SUCCEEDED

@@ -34,6 +34,20 @@ def test_an_image_is_pulled_once_on_every_node(scene: Scene) -> None:
     assert scene.clock.now() - began < 3
 
 
+def test_a_pruned_node_keeps_what_it_runs_and_pulls_the_rest_anew(scene: Scene) -> None:
+    old, new = scene.pinned("1", pull=20.0), scene.pinned("2", pull=20.0)
+    everywhere = {"Global": {}}
+    service = scene.started(old, Mode=everywhere)
+    scene.write(service, new)
+    scene.until(lambda: scene.settled(service))
+    for node in scene.swarm.nodes():
+        scene.swarm.prune(node.name)
+    for image, seconds in ((new, 0), (old, 20)):
+        began = scene.clock.now()
+        scene.started(image, f"again-{seconds}", Mode=everywhere)
+        assert seconds <= scene.clock.now() - began < seconds + 3
+
+
 def test_while_the_registry_is_away_only_what_is_there_already_starts(scene: Scene) -> None:
     image, other = scene.pinned("1"), scene.pinned("2")
     scene.started(image, Mode={"Global": {}})
