@@ -9,6 +9,7 @@ import pytest
 from nodewise import control
 from nodewise.domain.ids import new_id
 from nodewise.domain.rollout import Kind, Phase, Rollout
+from nodewise.testing import App
 from tests.world import SECOND, World, world
 
 ORDER = ("db-migrator", "workers", "web")
@@ -208,6 +209,23 @@ def test_to_be_replaced_by_a_newer_rollout_is_no_failure_and_takes_nothing_back(
         assert not any("rollback" in m for m in moves(w))
         ends = {m.service: m.phase for m in w.deps.store.app_members(older)}
         assert ends == {"quick": Phase.SUCCEEDED, "slow": Phase.SUPERSEDED, "last": Phase.SUPERSEDED}
+
+
+def test_an_app_rollout_whose_service_is_replaced_while_it_waits_for_another_ends_with_all_its_services():
+    with world() as w:
+        w.swarm.registry.command(("migrate",), App(exits_after=10.0))
+        app(w, hook__before="migrate")
+        w.deploy(w.push("1.1.0"), "web")
+        w.wait(2)
+        assert w.latest(ORDER[0]).chore("before").made
+        w.deploy(w.push("1.2.0"), "web")
+        w.run(lambda: w.latest(ORDER[0]).phase is Phase.QUEUED)
+        older = w.latest(ORDER[0]).app_rollout
+        w.wait(1)
+        w.deploy(w.push("1.3.0"), "web")
+        w.run(lambda: all_ended(w))
+        assert all(w.running(name) == ["1.3.0"] * 2 for name in ORDER)
+        assert {m.phase for m in w.deps.store.app_members(older)} == {Phase.SUPERSEDED}
 
 
 def test_a_persons_rollback_of_one_service_takes_the_others_of_its_app_back():
