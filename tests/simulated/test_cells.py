@@ -228,12 +228,13 @@ def test_an_app_rollout_whose_service_is_replaced_while_it_waits_for_another_end
         assert {m.phase for m in w.deps.store.app_members(older)} == {Phase.SUPERSEDED}
 
 
-def test_a_persons_rollback_of_one_service_takes_the_others_of_its_app_back():
+@pytest.mark.parametrize("service", [ORDER[1], ORDER[0]], ids=["on its way", "has moved"])
+def test_a_persons_rollback_of_one_service_takes_the_others_of_its_app_back(service):
     with world() as w:
         app(w, bake="15s")
         w.deploy(w.push("1.1.0"), "web")
         w.run(lambda: w.deps.store.rollouts("workers") and w.latest("workers").phase is Phase.MOVING)
-        w.rollback(service="workers")
+        w.rollback(service=service)
         w.run(lambda: all_ended(w))
         assert all(w.running(name) == ["1.0.0"] * 2 for name in ORDER)
         assert w.deps.store.rollouts("web")[0].phase is Phase.ABORTED
