@@ -18,6 +18,7 @@ from nodewise.testing import App
 from tests.chaos.dying import APP_SAVE, Diary, Killed, moments, watched
 from tests.world import SECOND, World, world
 
+pytestmark = pytest.mark.seconds(45)
 LONG = 100  # seconds: longer than the lease of a worker that was killed
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +31,8 @@ from tests.simulated.drawn import (
     takes_back,
 )
 from tests.world import World
+
+pytestmark = pytest.mark.seconds(25)
 
 
 def examples(few: int) -> settings:
