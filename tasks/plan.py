@@ -154,7 +154,7 @@ def _wait_or_drop(deps: Deps, rollout: Rollout, active: Rollout, digest: str) ->
         for r in deps.store.queued_rollouts(rollout.service)
     ]
     waiting = move(rollout, Cause.BUSY, now, f"waits for {active.id}")
-    jobs = (Job(Verb.ADVANCE, active.id),)
+    jobs = (Job(Verb.ADVANCE, active.id), *planning.wake(older))
     *_, saved = deps.store.save_rollouts([*older, waiting], now, jobs=jobs)
     if deps.store.active_rollout(rollout.service) is None:
         # It ended meanwhile, and may not have seen us waiting. If it has, this loses the race.

@@ -65,6 +65,8 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
     planned = planning.with_steps(planned, first_steps(ground.tasks, ground.nodes))
     if ground.active is None and planning.runs_already(ground, snapshot.release, target):
         planned = move(rollout, Cause.ALREADY_THERE, now, f"release {target.number} runs already")
+    elif not replaced:
+        replaced = _parted(deps, planned)
     jobs = () if planned.phase.terminal else (Job(Verb.ADVANCE, rollout.id),)
     deps.store.save_rollouts(
         [*replaced, planned],
@@ -75,6 +77,18 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
         locked=_locks(rollout, snapshot.release, target, now),
     )
     return Outcome(jobs)
+
+
+def _parted(deps: Deps, rollout: Rollout) -> list[Rollout]:
+    """The deploy that a person takes back: told so where its app's rollout is on its way, which fails by that."""
+    if rollout.app_rollout:
+        return []
+    settled = (r for r in deps.store.rollouts(rollout.service) if r.id != rollout.id and r.settled)
+    last = next(settled, None)
+    if last is None or last.kind is not Kind.DEPLOY or last.phase is not Phase.SUCCEEDED or not last.app_rollout:
+        return []
+    goes_on = any(not m.phase.terminal for m in deps.store.app_members(last.app_rollout))
+    return [replace(last, abort=rollout.origin)] if goes_on and last.to_number != rollout.to_number else []
 
 
 def _left_alone(deps: Deps, rollout: Rollout, ground: Ground, running: Release) -> str:

@@ -53,9 +53,19 @@ class Next:
 
 
 def failed(members: Sequence[Rollout]) -> list[Rollout]:
-    """The deploys that ended badly. One replaced by a newer deploy has not; by a person's rollback, it has."""
-    ended = (m for m in members if m.kind is Kind.DEPLOY and m.phase.terminal)
-    return [m for m in ended if m.phase not in GOOD and not _replaced(m)]
+    """The deploys that ended badly, and those that a person has taken back since, while others were on their way.
+
+    One replaced by a newer deploy has not ended badly; by a person's rollback, it has.
+    """
+    ended = [m for m in members if m.kind is Kind.DEPLOY and m.phase.terminal]
+    badly = [m for m in ended if m.phase not in GOOD and not _replaced(m)]
+    return badly + [m for m in ended if m.phase in GOOD and m.abort]
+
+
+def _why(bad: Rollout) -> str:
+    if bad.phase in GOOD:
+        return f"{bad.service}, moved in {bad.id}, was taken back by {bad.abort}"
+    return f"{bad.service} ended {bad.phase.value.replace('_', ' ')} in {bad.id}"
 
 
 def _replaced(member: Rollout) -> bool:
@@ -74,7 +84,7 @@ def follow(
     bad = next(iter(failed(deploys)), None)
     if bad is None:
         return _forward(deploys)
-    reason = f"{bad.service} ended {bad.phase.value.replace('_', ' ')} in {bad.id}"
+    reason = _why(bad)
     unfinished = tuple(m for m in deploys if not m.phase.terminal and not m.abort)
     if on_failure is not OnFailure.ROLLBACK:
         unfinished = tuple(m for m in unfinished if m.phase is Phase.WAITING)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from nodewise import control
 from nodewise.domain.rollout import Phase
-from tests.chaos.dying import STORE_WRITES, SWARM_WRITES, Diary, Killed, Moment, Watched
+from tests.chaos.dying import Diary, Killed, moments, watched
 from tests.world import World, world
 
 BAD = {"exits_after": 1.0, "exit_code": 3, "last_words": ("it broke",)}
@@ -71,14 +71,6 @@ def begin(w: World, story: Story) -> str:
     return w.rollback().id
 
 
-def watched(w: World, diary: Diary) -> None:
-    """The next worker writes everything into *diary*."""
-    w.deps = w.new_worker(engine=Watched(w.swarm, SWARM_WRITES, diary))
-    w.deps = w.new_worker(
-        engine=Watched(w.swarm, SWARM_WRITES, diary), store=Watched(w.deps.store, STORE_WRITES, diary)
-    )
-
-
 def tell(w: World, story: Story, diary: Diary) -> Phase:
     """The whole story; a worker that is killed is followed by another one. How it ended."""
     rollout = begin(w, story)
@@ -99,20 +91,6 @@ def tell(w: World, story: Story, diary: Diary) -> Phase:
     ended = w.get(rollout)
     assert not ended.failing_task or ended.evidence, "what has failed has left its words"
     return ended.phase
-
-
-def moments(diary: Diary) -> list[tuple[str, str, Moment]]:
-    """For every effect on the swarm, and for kept evidence: before its save, before it, after it."""
-    found = []
-    for number, what in enumerate(diary.writes):
-        if not what.startswith((*SWARM_WRITES, "set_evidence")):
-            continue
-        saves = [n for n in range(number) if diary.writes[n].startswith("save_rollouts")]
-        if saves:
-            found.append((what, "before save", Moment(saves[-1], before=True)))
-        found.append((what, "after save", Moment(number, before=True)))
-        found.append((what, "after apply", Moment(number, before=False)))
-    return found
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda s: s.name)

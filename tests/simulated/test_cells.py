@@ -9,6 +9,7 @@ import pytest
 from nodewise import control
 from nodewise.domain.ids import new_id
 from nodewise.domain.rollout import Kind, Phase, Rollout
+from nodewise.testing import App
 from tests.world import SECOND, World, world
 
 ORDER = ("db-migrator", "workers", "web")
@@ -252,12 +253,30 @@ def test_when_one_is_replaced_and_another_fails_the_newer_one_moves_all_of_them(
         assert releases(w) == {name: {"1.2.0"} for name in SIDE_BY_SIDE}
 
 
-def test_a_persons_rollback_of_one_service_takes_the_others_of_its_app_back():
+def test_an_app_rollout_whose_service_is_replaced_while_it_waits_for_another_ends_with_all_its_services():
+    with world() as w:
+        w.swarm.registry.command(("migrate",), App(exits_after=10.0))
+        app(w, hook__before="migrate")
+        w.deploy(w.push("1.1.0"), "web")
+        w.wait(2)
+        assert w.latest(ORDER[0]).chore("before").made
+        w.deploy(w.push("1.2.0"), "web")
+        w.run(lambda: w.latest(ORDER[0]).phase is Phase.QUEUED)
+        older = w.latest(ORDER[0]).app_rollout
+        w.wait(1)
+        w.deploy(w.push("1.3.0"), "web")
+        w.run(lambda: all_ended(w))
+        assert all(w.running(name) == ["1.3.0"] * 2 for name in ORDER)
+        assert {m.phase for m in w.deps.store.app_members(older)} == {Phase.SUPERSEDED}
+
+
+@pytest.mark.parametrize("service", [ORDER[1], ORDER[0]], ids=["on its way", "has moved"])
+def test_a_persons_rollback_of_one_service_takes_the_others_of_its_app_back(service):
     with world() as w:
         app(w, bake="15s")
         w.deploy(w.push("1.1.0"), "web")
         w.run(lambda: w.deps.store.rollouts("workers") and w.latest("workers").phase is Phase.MOVING)
-        w.rollback(service="workers")
+        w.rollback(service=service)
         w.run(lambda: all_ended(w))
         assert all(w.running(name) == ["1.0.0"] * 2 for name in ORDER)
         assert w.deps.store.rollouts("web")[0].phase is Phase.ABORTED
