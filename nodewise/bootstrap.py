@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from nodewise.adapters.engine import SwarmEngine
 from nodewise.adapters.git import GitCli
 from nodewise.config.settings import Settings
 from nodewise.domain.errors import RetryLater
+from nodewise.domain.ids import Chance
 from nodewise.domain.jobs import Job
 from nodewise.domain.rollout import POLL
 from nodewise.ports import Builder, Clock, Engine, Git, Queue, ReadGate
@@ -36,6 +38,7 @@ class Deps:
     build_slots: Semaphore
     read_gate: ReadGate = gates.read
     pulse: Pulse = field(default_factory=lambda: Pulse())
+    chance: Chance = secrets.randbits
     aside: Executor = field(default_factory=lambda: ThreadPoolExecutor(ASIDE, thread_name_prefix="aside"))
 
 

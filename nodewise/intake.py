@@ -87,7 +87,7 @@ def rollback(deps: Deps, service: str, to: int | None, who: str) -> Rollout:
 def _request(deps: Deps, service: str, kind: Kind, who: str, image: str = "", to: int | None = None) -> Rollout:
     now = deps.clock.now()
     rollout = Rollout(
-        id=new_id("r", now),
+        id=new_id("r", now, deps.chance),
         service=service,
         kind=kind,
         phase=Phase.PENDING,

@@ -32,7 +32,7 @@ def follow_app(deps: Deps, app_rollout: str) -> Outcome:
         called_off, more = _call_off(member, step.reason, now)
         changed.append(called_off)
         jobs += more
-    new = [_taking_back(member, step.reason, now) for member in step.take_back]
+    new = [_taking_back(deps, member, step.reason, now) for member in step.take_back]
     jobs += [Job(Verb.ROLLBACK, r.id) for r in new]
     if not (changed or new):
         return _wake_replaced(deps, members, now)
@@ -55,7 +55,8 @@ def _judged(deps: Deps, member: Rollout) -> Rollout:
     """
     if member.kind is not Kind.DEPLOY or member.phase is not Phase.SUPERSEDED or member.abort:
         return member
-    newer = [r for r in deps.store.rollouts(member.service) if r.kind is Kind.DEPLOY and r.id > member.id]
+    others = deps.store.rollouts(member.service, outline=True)
+    newer = [r for r in others if r.kind is Kind.DEPLOY and r.id > member.id]
     stands = any(not r.phase.terminal or r.phase in (Phase.SUCCEEDED, Phase.FROZEN) for r in newer)
     return replace(member, abort="the newer one came to nothing") if newer and not stands else member
 
@@ -73,7 +74,8 @@ def _wake_replaced(deps: Deps, members: list[Rollout], now: float) -> Outcome:
 
 def _replaced_by(deps: Deps, member: Rollout) -> list[Rollout]:
     """The deploys of an app that ended one after the other in favour of *member*."""
-    older = (r for r in deps.store.rollouts(member.service) if r.kind is Kind.DEPLOY and r.id < member.id)
+    others = deps.store.rollouts(member.service, outline=True)
+    older = (r for r in others if r.kind is Kind.DEPLOY and r.id < member.id)
     return [r for r in takewhile(lambda r: r.phase is Phase.SUPERSEDED, older) if r.app_rollout]
 
 
@@ -103,9 +105,9 @@ def _call_off(member: Rollout, reason: str, now: float) -> tuple[Rollout, list[J
     return replace(member, abort=f"the app's rollout: {reason}"), [Job(Verb.ADVANCE, member.id)]
 
 
-def _taking_back(member: Rollout, reason: str, now: float) -> Rollout:
+def _taking_back(deps: Deps, member: Rollout, reason: str, now: float) -> Rollout:
     return Rollout(
-        id=new_id("r", now),
+        id=new_id("r", now, deps.chance),
         service=member.service,
         kind=Kind.ROLLBACK,
         phase=Phase.PENDING,

@@ -63,17 +63,17 @@ def route_image(deps: Deps, stored: StoredEvent, event: ImagePushed) -> list[Mat
         else:
             matches.append(match)
     now = deps.clock.now()
-    return [*matches, *(_match_app(app, members, now) for app, members in apps.items())]
+    return [*matches, *(_match_app(deps, app, members, now) for app, members in apps.items())]
 
 
-def _match_app(app: str, members: list[tuple[Rollout, str]], now: float) -> Match:
-    placed = as_app(members, now)
+def _match_app(deps: Deps, app: str, members: list[tuple[Rollout, str]], now: float) -> Match:
+    placed = as_app(deps, members, now)
     return Match(f"app {app}", ", ".join(f"rollout {r.id} of {r.service}" for r in placed), placed)
 
 
-def as_app(members: list[tuple[Rollout, str]], now: float) -> tuple[Rollout, ...]:
+def as_app(deps: Deps, members: list[tuple[Rollout, str]], now: float) -> tuple[Rollout, ...]:
     """Pending rollouts, each with its service's stage label, as one rollout of their app: each waits for its turn."""
-    app_rollout = new_id("g", now)
+    app_rollout = new_id("g", now, deps.chance)
     places = cells.in_order([(r.service, stage) for r, stage in members])
     placed = [replace(move(r, Cause.MEMBER, now), app_rollout=app_rollout, stage=places[r.service]) for r, _ in members]
     return tuple(sorted(placed, key=lambda r: (r.stage, r.id)))
@@ -87,9 +87,9 @@ def app_members(deps: Deps, app: str, image: ImageName, first: Rollout, now: flo
         if labels.app != app or labels.strategy != "cells" or not _runs(service, image):
             continue
         own = service.name == first.service
-        member = first if own else replace(first, id=new_id("r", now), service=service.name, version=0)
+        member = first if own else replace(first, id=new_id("r", now, deps.chance), service=service.name, version=0)
         found.append((member, labels.stage))
-    return as_app(found, now)
+    return as_app(deps, found, now)
 
 
 def _of_the_user(deps: Deps) -> list[ServiceView]:
@@ -129,7 +129,7 @@ def _match_service(
         return Match(service.name, f"left alone: tag {event.tag} does not replace {current}")
     now = deps.clock.now()
     rollout = Rollout(
-        id=new_id("r", now),
+        id=new_id("r", now, deps.chance),
         service=service.name,
         kind=Kind.DEPLOY,
         phase=Phase.PENDING,
@@ -171,7 +171,7 @@ def _match_build(deps: Deps, stored: StoredEvent, event: CodePushed, name: str, 
         return Match(name, f"built already: {known.id}")
     now = deps.clock.now()
     build = Build(
-        id=new_id("b", now),
+        id=new_id("b", now, deps.chance),
         name=name,
         repository=config.git,
         ref=event.ref,

@@ -56,7 +56,7 @@ def watch(deps: Deps, subject: str) -> Outcome:
 
 def _note(deps: Deps, service_id: str) -> drift.News | None:
     """Look once more, alone, and keep what is found: a list of all is old by the time its end is come to."""
-    lease, holder = f"drift {service_id}", new_id("w", deps.clock.now())
+    lease, holder = f"drift {service_id}", new_id("w", deps.clock.now(), deps.chance)
     if not deps.store.take_lease(lease, holder, LEASE_SECONDS, deps.clock.now()):
         raise RetryLater(f"the service {service_id} is being looked at already")
     try:

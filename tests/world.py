@@ -5,6 +5,7 @@ Nothing sleeps. The clock goes on to the next thing that is due: a job, or the s
 
 from __future__ import annotations
 
+import random
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ class World:
         self.clock = ManualClock()
         self.queue = MemoryQueue(self.clock)
         self.swarm = SimulatedSwarm(self.clock, nodes, seed)
+        self.chance = random.Random(seed).getrandbits  # ids, too, are the same every time
         self.url = f"sqlite:///{folder}/nodewise.db"
         self.settings = Settings(data_dir=folder, **settings)
         self.deps = self.new_worker()
@@ -53,7 +55,7 @@ class World:
         """A worker process: connections of its own to the same store, queue and swarm."""
         made = Deps(
             settings=self.settings,
-            store=Store.open(self.url),
+            store=Store.open(self.url, self.chance),
             engine=self.swarm,
             builder=Unused(),
             git=Unused(),
@@ -61,6 +63,7 @@ class World:
             clock=self.clock,
             build_slots=Semaphore(1),
             read_gate=self.swarm.read_gate,
+            chance=self.chance,
             aside=Inline(),
         )
         return replace(made, **parts)

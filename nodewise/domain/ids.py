@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Callable
 
+Chance = Callable[[int], int]  # so many random bits, as ``secrets.randbits`` gives them
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
 _TIME_DIGITS, _RANDOM_DIGITS = 9, 5
 
 
-def new_id(prefix: str, now: float) -> str:
+def new_id(prefix: str, now: float, chance: Chance) -> str:
     """``prefix-`` and fourteen characters: milliseconds since the epoch, then chance."""
     when = _digits(int(now * 1000) % 32**_TIME_DIGITS, _TIME_DIGITS)
-    return f"{prefix}-{when}{_digits(secrets.randbits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)}"
+    return f"{prefix}-{when}{_digits(chance(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)}"
 
 
 def time_of(id_: str) -> str:

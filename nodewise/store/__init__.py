@@ -5,8 +5,11 @@ It knows rows and transactions, and nothing of what the values in them mean.
 
 from __future__ import annotations
 
+import secrets
+
 from sqlalchemy import delete, select, update
 
+from nodewise.domain.ids import Chance
 from nodewise.store import database as databases
 from nodewise.store import schema
 from nodewise.store.access import AccessQueries
@@ -23,13 +26,17 @@ __all__ = ["Accepted", "Lease", "Store"]
 class Store(DeliveryQueries, RolloutQueries, BuildQueries, OutboxQueries, AccessQueries, LockQueries):
     """Everything that is kept. For several threads and processes; raises RetryLater when it is out of reach."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, chance: Chance) -> None:
         self._db = database
+        self._chance = chance
 
     @classmethod
-    def open(cls, url: str) -> Store:
-        """The store at *url* (``sqlite:////path``, ``postgresql://…``). Connects when first used."""
-        return cls(Database(url))
+    def open(cls, url: str, chance: Chance = secrets.randbits) -> Store:
+        """The store at *url* (``sqlite:////path``, ``postgresql://…``). Connects when first used.
+
+        *chance*: for the ids that it makes.
+        """
+        return cls(Database(url), chance)
 
     def migrate(self) -> None:
         """Bring the schema up to date."""

@@ -15,7 +15,7 @@ from nodewise.domain.build import Build
 from nodewise.domain.delivery import Delivery, NewDelivery, StoredEvent
 from nodewise.domain.errors import LostRace, NotFound
 from nodewise.domain.events import Event
-from nodewise.domain.ids import new_id
+from nodewise.domain.ids import Chance, new_id
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Kind, Phase, Rollout
 from nodewise.store import access
@@ -49,10 +49,11 @@ class DeliveryQueries:
     """Queries on deliveries and events."""
 
     _db: Database
+    _chance: Chance
 
     def accept(self, delivery: NewDelivery, now: float) -> Accepted:
         """Store a delivery with its events and their jobs, in one transaction, unless it was seen before."""
-        delivery_id = new_id("d", now)
+        delivery_id = new_id("d", now, self._chance)
         try:
             with self._db.write() as c:
                 c.execute(deliveries.insert().values(_delivery_row(delivery_id, delivery, now)))
@@ -71,7 +72,7 @@ class DeliveryQueries:
             return str(c.execute(select(deliveries.c.id).where(deliveries.c.hook == delivery.hook, same)).scalar())
 
     def _insert_event(self, c: Connection, event: Event, origin: str, now: float, delivery_id: str | None) -> Job:
-        event_id = new_id("e", now)
+        event_id = new_id("e", now, self._chance)
         row = {
             "id": event_id,
             "delivery_id": delivery_id,

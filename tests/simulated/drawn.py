@@ -6,12 +6,9 @@ held again and again is called off.
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
-from unittest import mock
 
 from hypothesis import strategies as st
 
@@ -21,7 +18,7 @@ from nodewise.domain.rollout import Rollout
 from nodewise.domain.staging import open_question
 from nodewise.testing import App
 from nodewise.testing.records import Task, TaskState
-from tests.world import SECOND, World, world
+from tests.world import SECOND, World
 
 Act = tuple[str, Any]
 Script = list[tuple[int, Act]]
@@ -100,13 +97,6 @@ def make(w: World, name: str, image: str, drawn: dict[str, Any], **labels: str) 
     more = {k: v for k, v in drawn.items() if k not in UPDATES and v}
     w.service(name, image, drawn["replicas"], update, **more, **labels)
     return drawn["replicas"] or len(w.swarm.nodes())
-
-
-@contextmanager
-def certain_world(seed: int) -> Iterator[World]:
-    """A world of three nodes in which nothing is left to chance, ids neither: the same example goes the same way."""
-    with mock.patch("secrets.randbits", random.Random(seed).getrandbits), world(nodes=3, seed=seed) as w:
-        yield w
 
 
 class Lowest:

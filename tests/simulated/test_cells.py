@@ -170,7 +170,14 @@ def alone(w: World, image: str) -> Rollout:
     """A rollout of the first service by itself: as the first of a newer app rollout, whose others do not matter."""
     now = w.clock.now()
     return Rollout(
-        new_id("r", now), ORDER[0], Kind.DEPLOY, Phase.PENDING, "test", now, image=image, app_rollout=new_id("g", now)
+        new_id("r", now, w.chance),
+        ORDER[0],
+        Kind.DEPLOY,
+        Phase.PENDING,
+        "test",
+        now,
+        image=image,
+        app_rollout=new_id("g", now, w.chance),
     )
 
 

@@ -19,7 +19,6 @@ from tests.simulated.drawn import (
     RELEASES,
     UPDATES,
     Lowest,
-    certain_world,
     crash,
     finish,
     make,
@@ -30,7 +29,7 @@ from tests.simulated.drawn import (
     sparse,
     takes_back,
 )
-from tests.world import World
+from tests.world import World, world
 
 pytestmark = pytest.mark.seconds(25)
 
@@ -68,7 +67,7 @@ def test_every_rollout_ends_and_the_service_is_whole_and_no_more_is_down_than_wa
 ):
     if service["strategy"] == "rolling" and service["on_failure"] == "pause":
         service = {**service, "on_failure": "freeze"}  # pause means nothing with rolling
-    with certain_world(seed) as w:
+    with world(nodes=3, seed=seed) as w:
         wanted = make(w, "web", "", service, gate__http__url="http://{task}:80/", **LABELS)
         lowest = Lowest(w, "web")
 
@@ -154,7 +153,7 @@ def test_every_rollout_of_an_app_ends_and_all_its_services_run_the_new_release_o
     app, release, script, seed
 ):
     services = dict(zip(NAMES, app, strict=False))
-    with certain_world(seed) as w:
+    with world(nodes=3, seed=seed) as w:
         wanted = make_app(w, services)
         lowest = Lowest(w, *services)
 
