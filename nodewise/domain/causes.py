@@ -37,7 +37,7 @@ class Cause(StrEnum):
     BUSY = "busy"
     FREED = "freed"
     REPLACED = "replaced"
-    WAY_FREE = "between two tasks"
+    WAY_FREE = "free for a newer one"
     MAKE_WAY = "makes way for a newer one"
     WAY_MADE = "way made"
     NOT_WRITTEN = "not written yet"

@@ -188,7 +188,7 @@ class RolloutQueries:
     def rollouts(
         self, service: str | None = None, limit: int = 50, active: bool = False, outline: bool = False
     ) -> list[Rollout]:
-        """Newest first; *active*: only those that have not ended. *outline*: without plans and steps."""
+        """Newest first; *active*: only those that have not ended. *outline*: no plans, no steps; not to be saved."""
         query = select(*(_OUTLINE if outline else rollouts.c)).order_by(rollouts.c.id.desc()).limit(limit)
         if service is not None:
             query = query.where(rollouts.c.service == service)
