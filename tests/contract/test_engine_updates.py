@@ -56,9 +56,11 @@ def test_a_failed_task_pauses_the_update_and_the_rest_stays_as_it_is(ground: Gro
 
 
 def test_an_automatic_rollback_empties_previous_spec_and_says_why_only_at_its_start(ground: Ground) -> None:
-    update = {"Parallelism": 1, "FailureAction": "rollback", "Monitor": 5 * SECOND}
+    """The start is there to be seen while a second task has to go back. Of one alone it may be over in a moment: what
+    failed is restarted with the spec that is in force by then, and where that comes first, nothing is left to do."""
+    update = {"Parallelism": 1, "FailureAction": "rollback", "Monitor": 20 * SECOND}
     service = ground.started(ground.create("turn", UpdateConfig=update))
-    ground.write(service.id, lambda spec: with_command(spec, DIE))
+    ground.write(service.id, lambda spec: with_command(spec, DIE_LATE))
     back = ground.until(lambda: ground.is_in(service.id, "rollback_started"))
     failed = ids(ground.ended(service.id, "failed"))
     words = "update rolled back due to failure or early termination of task "
