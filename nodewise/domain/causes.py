@@ -20,7 +20,7 @@ NO_IMAGE = (
     " (an engine says so of a full disk, of missing credentials and of a registry that it does not reach as well)"
 )
 
-PATIENCE = 30.0  # seconds that a newer deploy waits for a task on its way, and that what it has found out holds
+FRESH = 30.0  # seconds that what a newer deploy has found out, before it came to wait, is counted on
 
 GOING_BACK = {"FailureAction": "continue"}  # Swarm must not turn round once more when an old task fails
 
@@ -202,7 +202,7 @@ def begins(seen: Seen, now: float) -> bool:
 
     That was only just now. Of one that has waited for longer it is not known any more: it has to look again.
     """
-    return bool(seen.newer) and now - seen.newer_since <= PATIENCE
+    return bool(seen.newer) and now - seen.newer_since <= FRESH
 
 
 def late(rollout: Rollout, now: float) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nodewise.domain.causes import (
-    PATIENCE,
     Cause,
     Finding,
     all_up_to_date,
@@ -37,6 +36,8 @@ from nodewise.domain.helpers import CANDIDATE
 from nodewise.domain.model import Kind, Phase, Plan, Rollout, Seen
 from nodewise.domain.staging import detect_preparing, detect_staging
 from nodewise.domain.swarm import ServiceView, image_of
+
+PATIENCE = 30.0  # seconds without any motion for which a newer deploy waits for a task on its way
 
 
 def detect(rollout: Rollout, seen: Seen, now: float) -> Finding:
@@ -95,7 +96,7 @@ def _make_way(rollout: Rollout, seen: Seen, now: float) -> Finding:
     coming = [t for t in wanted_tasks(seen) if not t.running]
     if not coming and rollout.plan is not None and _begins_with_a_write(rollout.plan):
         return Finding(Cause.WAY_FREE)
-    if coming and now - seen.newer_since > PATIENCE:
+    if coming and now - max([seen.newer_since, *(s.since for s in rollout.steps)]) > PATIENCE:
         return Finding(Cause.MAKE_WAY, f"makes way for the newer {seen.newer}", coming[0])
     return Finding(Cause.PROGRESS)
 

@@ -114,7 +114,7 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One node of a rollout. ``since``: when the present state began (seconds since the epoch).
+    """One node of a rollout. ``since``: when its present state began with its present tasks (seconds since the epoch).
 
     ``stage``: the nodes of one stage move together, the next stage after it; all in one where the order is Swarm's.
     ``size``: how many tasks the service had there. ``first_passed``: when it passed for the first time.
@@ -207,7 +207,7 @@ def walk_one(
         return step.to(StepState.WAITING, now)
     ids = tuple(sorted(t.id for t in fresh))
     if ids != step.tasks:
-        step = replace(step, tasks=ids, streaks=())
+        step = replace(step, tasks=ids, streaks=(), since=now)
     starting = [t for t in fresh if not t.running]
     if starting or len(fresh) < len(tasks):
         detail = f"task {starting[0].state}" if starting else "an older task still runs here"

@@ -8,10 +8,12 @@ from nodewise import control
 from nodewise.domain.errors import Conflict, RetryLater
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.locks import Lock
+from nodewise.domain.looks import PATIENCE
 from nodewise.domain.rollout import Phase, Rollout
 from nodewise.intake import publish
 from nodewise.testing import App, SimulatedSwarm
 from tasks.perform import perform, run
+from tests.simulated.drawn import Lowest
 from tests.simulated.parts import BAD, midway, pushed
 from tests.world import SECOND, World, world
 
@@ -182,6 +184,21 @@ def test_a_newer_one_that_its_tags_age_has_held_back_waits_for_a_task_on_its_way
         ended = w.get(first)
         assert (ended.phase, ended.turned) == (Phase.SUPERSEDED, ""), ended.reason
         assert w.running() == ["1.2.0"] * 5
+
+
+def test_a_rollout_whose_tasks_come_up_is_waited_for_by_a_newer_one_that_cannot_begin_in_between():
+    """Without a delay there is no moment between two tasks, and the newer one begins with a chore anyway."""
+    with world() as w:
+        w.service(replicas=6, prepull="true")
+        lowest = Lowest(w, "web")
+        first = w.deploy(w.push("1.1.0", start=8.0, healthcheck=True))
+        w.run(lambda: "1.1.0" in w.running())
+        second = w.deploy(w.push("1.2.0"))
+        w.wait(PATIENCE + 1)
+        assert (w.get(first).phase, w.get(second).phase) == (Phase.MOVING, Phase.QUEUED)
+        assert w.end(second).phase is Phase.SUCCEEDED
+        assert w.get(first).phase is Phase.SUCCEEDED
+        assert lowest.of["web"] == 5, "never one more down than the service's own parallelism"
 
 
 def test_abort_takes_back_what_has_moved():
