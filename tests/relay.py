@@ -1,4 +1,5 @@
-"""A wire between a client and an engine's socket that a test can cut: connections break, new ones are refused.
+"""A wire between a client and an engine's socket that a test can cut (connections break, new ones are refused) or make
+silent (what is sent is kept back, on old connections and new ones, and comes late).
 
 Bytes go through untouched; what they mean is not known here.
 """
@@ -22,6 +23,8 @@ class Relay:
         self._target = target
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
+        self._flows = threading.Event()
+        self._flows.set()
         self._lock = threading.Lock()
 
     @property
@@ -40,12 +43,21 @@ class Relay:
     def stop(self) -> None:
         """Cut: the socket's file stays, so that whoever comes is refused, as by a host that is not there."""
         listener, self._listener = self._listener, None
+        self._flows.set()
         if listener is not None:
             _close(listener)
         with self._lock:
             left, self._open = self._open, set()
         for end in left:
             _close(end)
+
+    def hold(self) -> None:
+        """Fall silent: nothing comes through any more, and nobody is told."""
+        self._flows.clear()
+
+    def let_go(self) -> None:
+        """Pass on what was kept back, and everything after it. What nobody waits for any more arrives as well."""
+        self._flows.set()
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -78,6 +90,7 @@ class Relay:
         """One direction, until it ends; the other one may go on, as a half-closed connection's does."""
         with suppress(OSError):
             while chunk := source.recv(_CHUNK):
+                self._flows.wait()
                 sink.sendall(chunk)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)

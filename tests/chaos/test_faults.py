@@ -11,6 +11,7 @@ Three apps are on their way at once when the fault strikes: one ``rolling``, one
 | the same, the nodes have pulled   | succeeded: nothing that is left to do needs the registry                       |
 | the registry is away for a while  | succeeded: what is not planned yet waits for it                                |
 | the managers cannot be reached    | succeeded: what could not be seen is no reason to turn round                   |
+| the managers do not answer        | the same                                                                       |
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.node import Node
 from tests.product import wait_for
-from tests.relay import relays
+from tests.relay import Relay, relays
 from tests.scene import SECOND, Scene, open_scene
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.seconds(250)]
@@ -197,19 +198,25 @@ def test_the_registry_dies_and_nodes_that_have_pulled_ahead_do_not_miss_it(lab: 
         trio.all_succeed()
 
 
-def test_the_managers_cannot_be_reached_for_a_while(lab: Lab, tmp_path: Path):
-    """Swarm goes on meanwhile; Nodewise sees nothing, decides nothing, and is up to date again afterwards."""
+@pytest.mark.parametrize(
+    ("scene_name", "cut", "mend"), [("cut", Relay.stop, Relay.start), ("silent", Relay.hold, Relay.let_go)]
+)
+def test_the_managers_cannot_be_reached_for_a_while(lab: Lab, tmp_path: Path, scene_name, cut, mend):
+    """Swarm goes on meanwhile; Nodewise sees nothing, decides nothing, and is up to date again afterwards.
+
+    Connections are refused, or hang: then what Nodewise sent and gave up arrives when it looks again already.
+    """
     with relays(tmp_path, [n.docker_host for n in lab.managers]) as wires:
         hosts = ",".join(w.docker_host for w in wires)
-        with open_scene("cut", NODEWISE_DOCKER_HOSTS=hosts) as scene:
+        with open_scene(scene_name, NODEWISE_DOCKER_HOSTS=hosts) as scene:
             trio = Trio(scene, ("m2", "w1", "w2"), ("m3", "w2"))
             trio.create()
             trio.set_out()
             for wire in wires:
-                wire.stop()
+                cut(wire)
             time.sleep(CUT)  # that is the fault
             blind = scene.rows("SELECT service FROM rollouts WHERE ended_at IS NULL")
             for wire in wires:
-                wire.start()
+                mend(wire)
             assert {r["service"] for r in blind} == set(map(trio.name, ("rolling", "staged", "second")))
             trio.all_succeed()
