@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from nodewise.bootstrap import Deps
 from nodewise.domain import drift
+from nodewise.domain.causes import GOING_BACK
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.locks import Lock
-from nodewise.domain.release import Release
+from nodewise.domain.release import Release, marked, same_spec
 from nodewise.domain.rollout import Cause, Kind, Phase, Plan, Rollout, move
 from nodewise.domain.steps import first_steps
 from tasks import planning
@@ -58,8 +59,9 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
         base_mark=ground.service.mark,
         target=target.spec,
         deadline=ground.labels.deadline,
-        update_config={"FailureAction": "continue"},
+        update_config=GOING_BACK,
         replaces=ground.active.id if ground.active else "",
+        adopts=ground.service.mark if ground.active and _on_its_way(ground, target) else "",
     )
     planned = planning.started(rollout, ground, plan, snapshot.release.number, target.number, now, Cause.READY_TO_WRITE)
     planned = planning.with_steps(planned, first_steps(ground.tasks, ground.nodes))
@@ -77,6 +79,11 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
         locked=_locks(rollout, snapshot.release, target, now),
     )
     return Outcome(jobs)
+
+
+def _on_its_way(ground: Ground, target: Release) -> bool:
+    """Whether the service is being taken back to *target* already, by the very spec that would be written."""
+    return same_spec(ground.service.spec, marked(target.spec, ground.service.mark, GOING_BACK))
 
 
 def _parted(deps: Deps, rollout: Rollout) -> list[Rollout]:

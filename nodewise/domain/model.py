@@ -143,6 +143,8 @@ class Plan:
     ``base`` and ``target`` are user's specs (see ``release``); ``base_print`` and ``base_mark`` identify
     the spec that ran at the time of planning, exactly as it stood in the swarm. ``replaces`` names the
     rollout that this one took the service over from: its write may still land after the plan was made.
+    ``adopts``: that one's mark, where the service was on its way to this very target already. It is not written once
+    more: for Swarm any write is another update, which takes a task on its way for one that is done.
     ``failed_before`` are tasks of an earlier attempt at the same image: Swarm counts them as up to date,
     and they must not speak against this one.
 
@@ -161,6 +163,7 @@ class Plan:
     update_config: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     replaces: str = ""
+    adopts: str = ""
     failed_before: tuple[str, ...] = ()
     staged: bool = False
     candidate_gates: tuple[GatePlan, ...] = ()
@@ -227,7 +230,7 @@ class Rollout:
     @property
     def mark(self) -> str:
         """The service label's value once this rollout has written the service."""
-        return self.id
+        return (self.plan.adopts if self.plan else "") or self.id
 
     @property
     def asked(self) -> str:

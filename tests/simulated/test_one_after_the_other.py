@@ -13,7 +13,7 @@ from nodewise.domain.rollout import Phase, Rollout
 from nodewise.intake import publish
 from nodewise.testing import App, SimulatedSwarm
 from tasks.perform import perform, run
-from tests.simulated.drawn import Lowest
+from tests.simulated.drawn import RELEASES, Lowest
 from tests.simulated.parts import BAD, midway, pushed
 from tests.world import SECOND, World, world
 
@@ -199,6 +199,23 @@ def test_a_rollout_whose_tasks_come_up_is_waited_for_by_a_newer_one_that_cannot_
         assert w.end(second).phase is Phase.SUCCEEDED
         assert w.get(first).phase is Phase.SUCCEEDED
         assert lowest.of["web"] == 5, "never one more down than the service's own parallelism"
+
+
+@pytest.mark.parametrize("to", [None, 1])
+def test_a_persons_rollback_of_what_is_taken_back_already_writes_nothing_anew_and_takes_nothing_more_down(to):
+    """To a second update a task on its way is one that is done: with start-first its old task would be ended."""
+    with world() as w:
+        old = w.push("1.0.0", start=6.0, healthcheck=True)
+        w.service("web", old, None, {"Order": "start-first"}, gate__http__url="http://{task}:80/")
+        bad = w.deploy(w.push("1.1.0", **RELEASES["sick"]))
+        w.reaches(bad, Phase.ROLLING_BACK)
+        w.wait(3)
+        lowest, before = Lowest(w, "web"), w.swarm.service("web")
+        assert before.mark == f"{bad.id}/rollback"
+        assert w.end(w.rollback(to=to)).phase is Phase.SUCCEEDED
+        assert w.get(bad).phase is Phase.SUPERSEDED
+        assert w.swarm.service("web").spec == before.spec
+        assert (w.running(), lowest.of["web"]) == (["1.0.0"] * 5, 5)
 
 
 def test_abort_takes_back_what_has_moved():
