@@ -6,7 +6,8 @@ after the commit. Nothing of an unverified request is kept but a count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 import structlog
 from flask import Blueprint, Response, json, request
@@ -14,9 +15,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from nodewise.config.file import HookConfig
 from nodewise.domain.delivery import NewDelivery, Verdict
-from nodewise.domain.errors import UserError
+from nodewise.domain.errors import RetryLater, UserError
 from nodewise.problems import problem
-from webhooks.provider import BadSignature, Incoming, Parsed, Unreadable, provider
+from webhooks.provider import BadSignature, Incoming, Parsed, Trust, Unreadable, documents, provider
 
 Accept = Callable[[NewDelivery], tuple[str, bool]]
 Reject = Callable[[str, str, str], None]
@@ -24,10 +25,19 @@ Reject = Callable[[str, str, str], None]
 log = structlog.get_logger(__name__)
 
 
+class Reach(Protocol):
+    """The way to what providers publish. Both raise RetryLater."""
+
+    def read(self, urls: Iterable[str]) -> Mapping[str, bytes]: ...
+
+    def visit(self, url: str) -> None: ...
+
+
 def hooks_blueprint(
     accept: Accept,
     hooks: Mapping[str, HookConfig],
     reject: Reject,
+    reach: Reach,
     now: Callable[[], float],
     max_body: int,
     window: float = 300.0,
@@ -48,22 +58,29 @@ def hooks_blueprint(
         config = hooks.get(hook or name)
         if config is None or config.provider != name:
             return _no_such_hook(name, hook)
-        incoming = Incoming({k.lower(): v for k, v in request.headers.items()}, body)
+        incoming = Incoming({k.lower(): v for k, v in request.headers.items()}, body, request.args)
+        hook = hook or name
         try:
-            provider(name).verify(incoming, config.active_secrets(), now(), window)
-        except BadSignature as error:
-            reject(name, hook or name, error.reason)
-            log.warning("delivery_rejected", provider=name, hook=hook or name, reason=error.reason)
-            return _unauthorized(error.reason)
-        except UserError as error:
-            log.error("hook_secret_missing", hook=hook or name, reason=str(error))
-            return problem(503, "", f"the secret of hook {hook or name!r} cannot be read", hint="see the log")
-        try:
+            papers = reach.read(documents(name, incoming, config))
+            secrets = tuple(config.active_secrets())
+            provider(name).verify(incoming, Trust(config, secrets, now(), window, papers))
             parsed = provider(name).parse(incoming, config)
+            if parsed.confirm:
+                reach.visit(parsed.confirm)
+        except BadSignature as error:
+            reject(name, hook, error.reason)
+            log.warning("delivery_rejected", provider=name, hook=hook, reason=error.reason)
+            return _unauthorized(error.reason)
         except Unreadable as error:
             extra = {"field": error.field} if error.field else {}
             return problem(400, "Unreadable body", error.what, provider=name, **extra)
-        return _answer(parsed, *accept(_delivery(name, hook or name, body, parsed)))
+        except RetryLater as error:
+            log.warning("provider_not_reached", hook=hook, reason=error.what)
+            return problem(503, "", f"what {name} publishes cannot be had now: {error.what}", hint="send it again")
+        except UserError as error:
+            log.error("hook_secret_missing", hook=hook, reason=str(error))
+            return problem(503, "", f"the secret of hook {hook!r} cannot be read", hint="see the log")
+        return _answer(parsed, *accept(_delivery(name, hook, body, parsed)))
 
     return blueprint
 

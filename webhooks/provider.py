@@ -1,23 +1,29 @@
 """What every provider's file gives and gets. A provider is pure: bytes and headers in, events out.
 
-A provider's module has two functions::
+A provider's module has a description and two functions::
 
-    verify(incoming, secrets, now, window) -> None      raises BadSignature
-    parse(incoming, hook) -> Parsed                     raises Unreadable
+    ABOUT: About
+    verify(incoming, trust) -> None      raises BadSignature
+    parse(incoming, hook) -> Parsed      raises Unreadable
 
-It is chosen by the hook's configuration, never guessed from headers: Gitea sends GitHub's headers too.
+and, where a signature can only be checked with a document of the provider's (a certificate, its public keys), a third::
+
+    documents(incoming, hook) -> tuple[str, ...]      https addresses; raises BadSignature
+
+It is chosen by the hook's configuration, never guessed from headers: Gitea sends GitHub's headers too. Files whose
+name begins with an underscore are shared by several providers, and are none. In the configuration and in addresses
+the words of a name are joined by dashes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from nodewise.config.file import HookConfig
 from nodewise.domain.delivery import Verdict
@@ -43,30 +49,80 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One request: headers with names in lower case, and the raw body."""
+    """One request: headers with names in lower case, the raw body, and the parameters of the address."""
 
     headers: Mapping[str, str]
     body: bytes
+    query: Mapping[str, str] = field(default_factory=dict)
 
     def header(self, name: str) -> str:
         return self.headers.get(name.lower(), "")
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """What a request is held against: the hook with its *secrets* in force, the time, and what it may differ by.
+
+    ``now`` in seconds since the epoch, ``window`` in seconds either way. ``documents``: by address, those that the
+    provider has asked for.
+    """
+
+    hook: HookConfig
+    secrets: tuple[bytes, ...]
+    now: float
+    window: float
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a body meant. See ``nodewise.domain.delivery.NewDelivery`` for ``key`` and ``body_digest``."""
+    """What a body meant. See ``nodewise.domain.delivery.NewDelivery`` for ``key`` and ``body_digest``.
+
+    ``confirm``: an https address of the provider's that has to be visited for the deliveries to begin.
+    """
 
     verdict: Verdict
     key: str
     events: tuple[Event, ...] = ()
     note: str = ""
     body_digest: str = ""
+    confirm: str = ""
+
+
+class Kind(StrEnum):
+    """What a provider is to the one who sets it up."""
+
+    REGISTRY = "registry"
+    GIT = "git"
+    BOTH = "git and registry"
+    ALERTS = "alerts"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What docs/providers.md and ``nodewise hook add`` say of a provider.
+
+    ``events``: what starts something. ``signature``: how a request proves whom it is from. ``replay``: what keeps an
+    old one from working twice. ``setup``: what to enter at the provider, line by line, with ``{url}`` and ``{secret}``
+    to be filled in. ``tested``: with what. ``secret_in_url``: why there is no other way; empty where there is one.
+    """
+
+    title: str
+    kind: Kind
+    events: str
+    signature: str
+    replay: str
+    setup: tuple[str, ...]
+    tested: str
+    secret_in_url: str = ""
 
 
 class Provider(Protocol):
     """A provider's module."""
 
-    def verify(self, incoming: Incoming, secrets: Sequence[bytes], now: float, window: float) -> None: ...
+    ABOUT: About
+
+    def verify(self, incoming: Incoming, trust: Trust) -> None: ...
 
     def parse(self, incoming: Incoming, hook: HookConfig) -> Parsed: ...
 
@@ -75,49 +131,24 @@ def names() -> list[str]:
     """Every provider there is: the folder is the registry."""
     from webhooks import providers
 
-    return sorted(m.name for m in iter_modules(providers.__path__))
+    modules = (m.name for m in iter_modules(providers.__path__) if not m.name.startswith("_"))
+    return sorted(m.replace("_", "-") for m in modules)
 
 
 def provider(name: str) -> Provider:
     """The provider called *name*, which the configuration has checked."""
-    return cast(Provider, import_module(f"webhooks.providers.{name}"))
+    return cast(Provider, import_module(f"webhooks.providers.{name.replace('-', '_')}"))
+
+
+def documents(name: str, incoming: Incoming, hook: HookConfig) -> tuple[str, ...]:
+    """Addresses of what the provider called *name* needs to check this request; most need nothing.
+
+    Raises BadSignature for one that is not the provider's own.
+    """
+    wanted = getattr(provider(name), "documents", None)
+    return () if wanted is None else cast(tuple[str, ...], wanted(incoming, hook))
 
 
 def same_as_one(given: bytes, secrets: Iterable[bytes]) -> bool:
     """Whether *given* is one of *secrets*; every comparison takes the same time, and all are made."""
     return sum(hmac.compare_digest(given, secret) for secret in secrets if secret) > 0
-
-
-def digest(body: bytes) -> str:
-    """Names a body."""
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
-
-
-def is_null(commit: str) -> bool:
-    """Whether this is git's null object id: zeros, as many as the repository's hash has digits."""
-    return not commit.strip("0")
-
-
-def read_json(body: bytes) -> dict[str, Any]:
-    """The body as a JSON object. Raises Unreadable."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise Unreadable(f"the body is no JSON{place}") from None
-    if not isinstance(data, dict):
-        raise Unreadable(f"the body is a JSON {type(data).__name__}, not an object")
-    return data
-
-
-def text(data: Mapping[str, Any], path: str, default: str | None = None) -> str:
-    """The text at *path* (dots between names). Raises Unreadable naming it when it is not there and has no default."""
-    value: Any = data
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    if isinstance(value, str) and (value or default is not None):
-        return value
-    if value is None and default is not None:
-        return default
-    found = "missing" if value is None else "empty" if value == "" else f"a {type(value).__name__}, not text"
-    raise Unreadable(f"{path} is {found}", path)

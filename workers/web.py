@@ -9,6 +9,7 @@ from flask_openapi3.openapi import OpenAPI
 from gunicorn.app.base import BaseApplication
 
 from nodewise import __version__, intake
+from nodewise.adapters.documents import Documents
 from nodewise.bootstrap import Deps, build_deps
 from nodewise.config.settings import Settings
 from nodewise.domain.delivery import NewDelivery
@@ -36,6 +37,7 @@ def make_web_app(deps: Deps) -> OpenAPI:
             accept,
             deps.settings.hooks,
             reject,
+            Documents(),
             deps.clock.now,
             deps.settings.max_body_bytes,
             deps.settings.replay_window,

@@ -14,7 +14,47 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from nodewise.config.secrets import read_secret
 from nodewise.domain.errors import UserError
 
-PROVIDERS = ("distribution", "git", "github")
+PROVIDERS = (
+    "alertmanager",
+    "amazon-ecr",
+    "azure-acr",
+    "azure-devops",
+    "bitbucket-cloud",
+    "bitbucket-server",
+    "cloudevents",
+    "distribution",
+    "docker-hub",
+    "forgejo",
+    "git",
+    "gitea",
+    "github",
+    "gitlab",
+    "gitlab-registry",
+    "gogs",
+    "google-artifact-registry",
+    "harbor",
+    "hmac",
+    "jfrog",
+    "nexus",
+    "quay",
+    "standard-webhooks",
+    "zot",
+)
+GENERIC = ("cloudevents", "hmac", "standard-webhooks")
+USED_BY = {
+    "signs": ("jfrog",),
+    "audience": ("google-artifact-registry",),
+    "account": ("google-artifact-registry",),
+    "topics": ("amazon-ecr",),
+    "header": ("cloudevents", "hmac"),
+    "prefix": ("hmac",),
+    "algorithm": ("hmac",),
+    "types": ("cloudevents", "zot"),
+    "fields": GENERIC,
+    "service_label": ("alertmanager",),
+    "always": ("alertmanager",),
+}
+SECRETLESS = ("amazon-ecr", "google-artifact-registry")  # signed with keys that the provider publishes
 PLACEHOLDERS = ("branch", "sha", "short_sha", "tag", "version")
 
 
@@ -29,7 +69,7 @@ class _Model(BaseModel):
 class HookConfig(_Model):
     """One place where deliveries come in: ``POST /hooks/<provider>[/<name>]``."""
 
-    provider: Literal["distribution", "git", "github"] = Field(description="Who calls, and how it signs.")
+    provider: str = Field(description="Who calls, and how it signs.")
     secrets: Annotated[list[SecretStr], BeforeValidator(_as_list)] = Field(
         default=[], max_length=2, description="The shared secret; two during a rotation."
     )
@@ -39,10 +79,50 @@ class HookConfig(_Model):
     registry: str = Field(
         default="", description="The registry's name in image names, where it is not the notified one."
     )
+    signs: Literal["secret", "hmac"] = Field(
+        default="secret", description="Whether the secret itself is sent, or an HMAC by it (jfrog)."
+    )
+    audience: str = Field(default="", description="The audience of its tokens (google-artifact-registry).")
+    account: str = Field(
+        default="", description="The service account whose tokens they are (google-artifact-registry)."
+    )
+    topics: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+        default=[], description="The ARNs of the topics that may call (amazon-ecr by SNS)."
+    )
+    header: str = Field(
+        default="", description="The header with the signature (hmac), or with the secret (cloudevents)."
+    )
+    prefix: str = Field(default="", description="What stands before the hex digits of the signature (hmac).")
+    algorithm: Literal["sha256", "sha512", "sha1"] = Field(default="sha256", description="The HMAC's hash (hmac).")
+    types: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+        default=[], description="Types of events that count, as patterns (cloudevents, zot)."
+    )
+    fields: dict[Literal["image", "repository", "tag", "digest", "ref", "commit"], str] = Field(
+        default={},
+        description="Where in the body things stand, as dotted paths (cloudevents, hmac, standard-webhooks).",
+    )
+    service_label: str = Field(
+        default="nodewise_service", description="The alert's label that names the service (alertmanager)."
+    )
+    always: bool = Field(
+        default=False, description="Whether an alert counts outside the watch of a rollout as well (alertmanager)."
+    )
+
+    @model_validator(mode="after")
+    def _knows_its_provider(self) -> HookConfig:
+        if self.provider not in PROVIDERS:
+            near = _nearest(self.provider, PROVIDERS)
+            raise ValueError(f"provider: {self.provider!r} is not one of {', '.join(PROVIDERS)}{near}")
+        for name in sorted(self.model_fields_set & USED_BY.keys()):
+            if self.provider not in USED_BY[name]:
+                raise ValueError(f"{name} means nothing to {self.provider}, only to {', '.join(USED_BY[name])}")
+        return self
 
     @model_validator(mode="after")
     def _has_secrets(self) -> HookConfig:
         count = len(self.secrets) + len(self.secrets_files)
+        if not count and self.provider in SECRETLESS:
+            return self
         if not 1 <= count <= 2:
             raise ValueError(f"one secret or two (during a rotation) are needed, {count} are given")
         if any(not s.get_secret_value().strip() for s in self.secrets):
@@ -157,9 +237,6 @@ def _first(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = _fields_at(first["loc"])
         return f"{where}: is not known{_nearest(str(first['loc'][-1]), known)}"
-    if first["type"] == "literal_error":
-        given = str(first["input"])
-        return f"{where}: {given!r} is not one of {', '.join(PROVIDERS)}{_nearest(given, PROVIDERS)}"
     return f"{where}: {message}" if where else message
 
 

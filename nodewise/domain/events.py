@@ -30,11 +30,27 @@ class CodePushed:
     author: str = ""
 
 
-Event = ImagePushed | CodePushed
+@dataclass(frozen=True, slots=True)
+class AlertFired:
+    """An alert of ``service`` began to fire at ``starts_at`` (as the sender writes it); ``summary`` is for people.
 
-_KINDS: dict[str, type[ImagePushed] | type[CodePushed]] = {
+    The same ``fingerprint`` and start is the same alert, however often it is told. ``always``: it counts outside the
+    watch of a rollout as well.
+    """
+
+    service: str
+    fingerprint: str
+    starts_at: str
+    summary: str = ""
+    always: bool = False
+
+
+Event = ImagePushed | CodePushed | AlertFired
+
+_KINDS: dict[str, type[ImagePushed] | type[CodePushed] | type[AlertFired]] = {
     "image_pushed": ImagePushed,
     "code_pushed": CodePushed,
+    "alert_fired": AlertFired,
 }
 _NAMES = {cls: name for name, cls in _KINDS.items()}
 

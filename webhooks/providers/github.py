@@ -1,6 +1,6 @@
-"""GitHub: push events.
+"""GitHub: pushes of code, and of images to its container registry.
 
-Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads#push and
+Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads#push (and ``package``, ``registry_package``),
 https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries.
 
 - ``X-Hub-Signature-256`` is HMAC-SHA256 over the raw body, also where the body is a form (``payload=``).
@@ -8,61 +8,62 @@ https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 - ``X-GitHub-Delivery`` is not under the signature, so a digest of the body guards against a captured body that
   is sent again under a new id.
 - An annotated tag's ``after`` is the tag object: the commit is ``head_commit.id``.
-- Only ``push`` is used: ``create`` comes beside it for every new branch and tag.
+- ``create`` comes beside ``push`` for every new branch and tag, and is not used.
+- A package is an image where it has ``container_metadata``: ``package_type`` is "CONTAINER", "container" or, in their
+  own example, something else. ``package_version.version`` is the manifest's digest; the tag's own may be malformed.
+  An untagged manifest (a child of an index) has an empty tag.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Sequence
+import re
 from typing import Any
-from urllib.parse import parse_qs
 
 from nodewise.config.file import HookConfig
 from nodewise.domain.delivery import Verdict
-from nodewise.domain.events import CodePushed
-from webhooks.provider import BadSignature, Incoming, Parsed, Unreadable, digest, is_null, read_json, same_as_one, text
+from nodewise.domain.events import CodePushed, ImagePushed
+from webhooks.bodies import digest, first_line, form_or_json, image, is_null, parsed, read_json, text
+from webhooks.proofs import hmac_hex
+from webhooks.provider import About, Incoming, Kind, Parsed, Trust
 
-FORM = "application/x-www-form-urlencoded"
+ABOUT = About(
+    title="GitHub",
+    kind=Kind.BOTH,
+    events="push (branches and tags); package and registry_package (images that were published or updated)",
+    signature="X-Hub-Signature-256: HMAC-SHA256 over the raw body",
+    replay="the delivery's id, and a digest of the body",
+    setup=(
+        "Repository (or organization) → Settings → Webhooks → Add webhook",
+        "Payload URL: {url}",
+        "Content type: application/json",
+        "Secret: {secret}",
+        "Which events: Just the push event; for images of the container registry, Packages and Registry packages too",
+    ),
+    tested="every example that GitHub publishes, signed with its own library",
+)
+REGISTRY = "ghcr.io"
+PUBLISHED = ("published", "updated", "create", "created")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def verify(incoming: Incoming, secrets: Sequence[bytes], now: float, window: float) -> None:
-    """The signature by any of the secrets. There is no time in it: *now*, *window* are unused."""
-    given = incoming.header("x-hub-signature-256")
-    if not given:
-        raise BadSignature("not signed")
-    expected = [f"sha256={hmac.new(s, incoming.body, hashlib.sha256).hexdigest()}".encode() for s in secrets if s]
-    if not same_as_one(given.lower().encode(), expected):
-        raise BadSignature("wrong signature")
+def verify(incoming: Incoming, trust: Trust) -> None:
+    """The signature by any of the secrets. There is no time in it."""
+    hmac_hex(incoming, trust, "x-hub-signature-256", "sha256=")
 
 
 def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
-    """The ref that moved. Raises Unreadable."""
+    """The ref that moved, or the tag that was published. Raises Unreadable."""
     event = incoming.header("x-github-event")
     guard = digest(incoming.body)
-    key = incoming.header("x-github-delivery")[:200] or guard
+    key = incoming.header("x-github-delivery") or guard
     if event == "ping":
-        return Parsed(Verdict.PING, key, note="ping")
-    if event != "push":
-        return Parsed(Verdict.IGNORED, key, note=f"event {event[:40] or '(none named)'} is not used")
-    data = read_json(_payload(incoming))
-    found = _pushed(data)
-    if isinstance(found, str):
-        return Parsed(Verdict.IGNORED, key, note=found, body_digest=guard)
-    return Parsed(Verdict.ACCEPTED, key, (found,), body_digest=guard)
-
-
-def _payload(incoming: Incoming) -> bytes:
-    if not incoming.header("content-type").lower().startswith(FORM):
-        return incoming.body
-    try:
-        fields = parse_qs(incoming.body.decode(), max_num_fields=20)
-    except ValueError:
-        raise Unreadable("the form cannot be read") from None
-    if "payload" not in fields:
-        raise Unreadable("the form has no field payload", "payload")
-    return fields["payload"][0].encode()
+        return Parsed(Verdict.PING, key[:200], note="ping")
+    if event == "push":
+        return parsed([_pushed(read_json(form_or_json(incoming)))], key, guard)
+    if event in ("package", "registry_package"):
+        data = read_json(form_or_json(incoming))
+        return parsed([_published(data, event, hook.registry or REGISTRY)], key, guard)
+    return parsed([f"event {event[:40] or '(none named)'} is not used"], key)
 
 
 def _pushed(data: dict[str, Any]) -> CodePushed | str:
@@ -74,6 +75,29 @@ def _pushed(data: dict[str, Any]) -> CodePushed | str:
         ref=ref,
         commit=text(data, "head_commit.id", "") or after,
         before=text(data, "before", ""),
-        message=text(data, "head_commit.message", "").partition("\n")[0],
+        message=first_line(text(data, "head_commit.message", "")),
         author=text(data, "head_commit.author.name", ""),
     )
+
+
+def _published(data: dict[str, Any], event: str, registry: str) -> ImagePushed | str:
+    action = text(data, "action")
+    if action not in PUBLISHED:
+        return f"{event} {action[:40]} is no push"
+    version = f"{event}.package_version"
+    container = _at(data, f"{version}.container_metadata")
+    if not isinstance(container, dict):
+        return "the package is no container image"
+    tag = text(container, "tag.name", "")
+    if not tag:
+        return "published without a tag"
+    owner = text(data, f"{event}.namespace", "") or text(data, f"{event}.owner.login")
+    found = text(data, f"{version}.version", "")
+    pinned = found if _DIGEST.fullmatch(found) else ""
+    return image(f"{registry}/{owner}/{text(data, f'{event}.name')}".lower(), tag, pinned)
+
+
+def _at(data: Any, path: str) -> Any:
+    for part in path.split("."):
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
