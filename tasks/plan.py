@@ -11,7 +11,7 @@ from dataclasses import replace
 from nodewise.bootstrap import Deps
 from nodewise.config.labels import ServiceLabels
 from nodewise.domain.errors import Conflict, UserError
-from nodewise.domain.events import CodePushed, ImagePushed
+from nodewise.domain.events import AlertFired, CodePushed, ImagePushed
 from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.locks import Lock, against
@@ -45,6 +45,9 @@ def plan_event(deps: Deps, event_id: str) -> Outcome:
         case CodePushed() as event:
             matches = routing.route_code(deps, stored, event)
             nothing = f"no build is configured for {event.repository}"
+        case AlertFired() as event:
+            matches = [routing.route_alert(deps, stored, event)]
+            nothing = ""
     jobs = deps.store.finish_event(
         event_id,
         routing.told(matches) or nothing,

@@ -14,7 +14,7 @@ from nodewise.config.labels import ServiceLabels, read_labels
 from nodewise.domain.build import Build, BuildState
 from nodewise.domain.delivery import StoredEvent
 from nodewise.domain.errors import NodewiseError, UserError
-from nodewise.domain.events import CodePushed, ImagePushed
+from nodewise.domain.events import AlertFired, CodePushed, ImagePushed
 from nodewise.domain.ids import new_id
 from nodewise.domain.images import ImageName
 from nodewise.domain.rollout import COMING, Cause, Kind, Phase, Rollout, move
@@ -148,6 +148,43 @@ def _on_its_way(deps: Deps, service: str) -> list[Rollout]:
         for rollout in deps.store.rollouts(service, active=True)
         if rollout.kind is Kind.DEPLOY and rollout.phase in (*COMING, Phase.FINISHING, Phase.WATCHING)
     ]
+
+
+ALERTED = (Phase.MOVING, Phase.FINISHING, Phase.WATCHING)
+
+
+def route_alert(deps: Deps, stored: StoredEvent, event: AlertFired) -> Match:
+    """A rollback of the service that the alert names, unless there is a reason to leave it alone."""
+    reason = _not_alerted(deps, event)
+    if reason:
+        return Match(event.service, f"left alone: {reason}")
+    now = deps.clock.now()
+    rollback = Rollout(
+        id=new_id("r", now, deps.chance),
+        service=event.service,
+        kind=Kind.ROLLBACK,
+        phase=Phase.PENDING,
+        origin=f"{stored.origin}: {event.summary or event.fingerprint}",
+        created_at=now,
+        event_id=stored.id,
+    )
+    return Match(event.service, f"rollback {rollback.id}", (rollback,))
+
+
+def _not_alerted(deps: Deps, event: AlertFired) -> str:
+    """Why an alert is not about what a rollout has brought; empty where it may be."""
+    if deps.engine.service(event.service) is None:
+        return "the swarm has no such service"
+    rollouts = deps.store.rollouts(event.service, outline=True)
+    last = next((r for r in rollouts if r.started_at is not None), None)
+    if last is not None and last.kind is Kind.ROLLBACK and not last.phase.terminal:
+        return f"it is being taken back in {last.id}"
+    going = last is not None and not last.phase.terminal
+    if last is not None and event.at is not None and event.at <= (last.written_at or last.started_at or 0.0):
+        return f"it began to fire before {last.id} moved anything"
+    if last is not None and going and last.phase not in ALERTED:
+        return f"{last.id} is {last.phase.value.replace('_', ' ')}"
+    return "" if going or event.always else "no rollout of it is on its way or watched"
 
 
 def route_code(deps: Deps, stored: StoredEvent, event: CodePushed) -> list[Match]:

@@ -5,7 +5,9 @@ An event is a hint. What is deployed is what the registry says when the plan is 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 
@@ -44,6 +46,14 @@ class AlertFired:
     summary: str = ""
     always: bool = False
 
+    @property
+    def at(self) -> float | None:
+        """When it began to fire, in seconds since the epoch; None where that is no time."""
+        try:
+            return datetime.fromisoformat(self.starts_at).timestamp()
+        except (ValueError, OverflowError):
+            return None
+
 
 Event = ImagePushed | CodePushed | AlertFired
 
@@ -58,6 +68,14 @@ _NAMES = {cls: name for name, cls in _KINDS.items()}
 def kind_of(event: Event) -> str:
     """The event's name as it stands in the store."""
     return _NAMES[type(event)]
+
+
+def once(event: Event) -> str:
+    """Names what is acted on once however often it is told; empty where being told again means something."""
+    if not isinstance(event, AlertFired):
+        return ""
+    told = "\n".join((event.service, event.fingerprint, event.starts_at))
+    return f"alert:{hashlib.sha256(told.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def to_dict(event: Event) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from nodewise.domain import events as event_codec
 from nodewise.domain.access import Audit
 from nodewise.domain.build import Build
 from nodewise.domain.delivery import Delivery, NewDelivery, StoredEvent
-from nodewise.domain.errors import LostRace, NotFound
+from nodewise.domain.errors import LostRace, NotFound, RetryLater
 from nodewise.domain.events import Event
 from nodewise.domain.ids import Chance, new_id
 from nodewise.domain.jobs import Job, Verb
@@ -23,6 +23,8 @@ from nodewise.store import outbox as box
 from nodewise.store.codec import build_row, clean, delivery_of, event_of, rollout_row
 from nodewise.store.database import Database
 from nodewise.store.schema import builds, deliveries, events, outbox, rejected, rollouts
+
+TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +54,50 @@ class DeliveryQueries:
     _chance: Chance
 
     def accept(self, delivery: NewDelivery, now: float) -> Accepted:
-        """Store a delivery with its events and their jobs, in one transaction, unless it was seen before."""
+        """Store a delivery with its events and their jobs, in one transaction, unless it was seen before.
+
+        An event that is acted on once is left out where another delivery has told of it. Raises RetryLater.
+        """
+        for _ in range(TRIES):
+            try:
+                return self._accepted(delivery, now)
+            except IntegrityError:
+                seen = self._seen_before(delivery)
+                if seen:
+                    return Accepted(seen, False)
+        raise RetryLater("another delivery tells of the same things at this very moment")
+
+    def _accepted(self, delivery: NewDelivery, now: float) -> Accepted:
         delivery_id = new_id("d", now, self._chance)
-        try:
-            with self._db.write() as c:
-                c.execute(deliveries.insert().values(_delivery_row(delivery_id, delivery, now)))
-                origin = f"{delivery.provider} {delivery_id}"
-                jobs = tuple(self._insert_event(c, e, origin, now, delivery_id) for e in delivery.events)
-                box.put(self._db, c, jobs, now)
-        except IntegrityError:
-            return Accepted(self._seen_before(delivery), False)
+        with self._db.write() as c:
+            c.execute(deliveries.insert().values(_delivery_row(delivery_id, delivery, now)))
+            origin = f"{delivery.provider} {delivery_id}"
+            jobs = self._insert_events(c, delivery.events, origin, now, delivery_id)
+            box.put(self._db, c, jobs, now)
         return Accepted(delivery_id, True, jobs)
 
     def _seen_before(self, delivery: NewDelivery) -> str:
+        """The id of the delivery that this one repeats; empty where none does: then only an event of it was told."""
         same = deliveries.c.key == delivery.key
         if delivery.body_digest:
             same = or_(same, deliveries.c.body_digest == delivery.body_digest)
         with self._db.read() as c:
-            return str(c.execute(select(deliveries.c.id).where(deliveries.c.hook == delivery.hook, same)).scalar())
+            return str(
+                c.execute(select(deliveries.c.id).where(deliveries.c.hook == delivery.hook, same)).scalar() or ""
+            )
 
-    def _insert_event(self, c: Connection, event: Event, origin: str, now: float, delivery_id: str | None) -> Job:
+    def _insert_events(
+        self, c: Connection, found: Sequence[Event], origin: str, now: float, delivery_id: str
+    ) -> tuple[Job, ...]:
+        """Those that were not told before, with their jobs."""
+        names = {name for e in found if (name := event_codec.once(e))}
+        known = set(c.execute(select(events.c.once).where(events.c.once.in_(names))).scalars()) if names else set()
+        new = [e for e in dict.fromkeys(found) if event_codec.once(e) not in known]
+        return tuple(self._insert_event(c, e, origin, now, delivery_id, event_codec.once(e)) for e in new)
+
+    def _insert_event(
+        self, c: Connection, event: Event, origin: str, now: float, delivery_id: str | None, once: str = ""
+    ) -> Job:
         event_id = new_id("e", now, self._chance)
         row = {
             "id": event_id,
@@ -81,6 +107,7 @@ class DeliveryQueries:
             "origin": origin,
             "created_at": now,
             "outcome": "",
+            "once": once or None,
         }
         c.execute(events.insert().values(row))
         return Job(Verb.PLAN, event_id)

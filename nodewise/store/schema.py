@@ -67,6 +67,8 @@ events = Table(
     Column("created_at", Float, nullable=False),
     Column("done_at", Float),
     Column("outcome", Text, nullable=False),
+    Column("once", String(80)),  # null where an event may come again: nulls never clash
+    Index("uq_events_once", "once", unique=True),
 )
 
 releases = Table(
