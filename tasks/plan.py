@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from nodewise.bootstrap import Deps
 from nodewise.config.labels import ServiceLabels
-from nodewise.domain.errors import Conflict, UserError
+from nodewise.domain.errors import Conflict, NotFound, RetryLater, UserError
 from nodewise.domain.events import AlertFired, CodePushed, ImagePushed
 from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job, Verb
@@ -24,6 +24,7 @@ from tasks.outcome import DONE, Outcome
 from tasks.planning import Ground
 
 AGAIN = 5.0  # seconds
+TAG_SETTLES = 5.0  # seconds that a pushed tag may still stand for what it stood for before
 
 
 def plan(deps: Deps, subject: str) -> Outcome:
@@ -63,7 +64,7 @@ def plan_rollout(deps: Deps, rollout_id: str) -> Outcome:
     rollout = deps.store.rollout(rollout_id)
     if rollout is None or rollout.phase is not Phase.PENDING:
         return DONE
-    resolving = deps.aside.submit(resolve, deps, rollout.image)
+    resolving = deps.aside.submit(_resolve, deps, rollout)
     ground = planning.survey(deps, rollout.service)
     if ground is None:
         return planning.refuse(deps, rollout, f"the swarm has no service {rollout.service!r}")
@@ -98,12 +99,30 @@ def _overtaken(deps: Deps, rollout: Rollout) -> Outcome | None:
     return planning.end(deps, rollout, Cause.REPLACED, f"replaced by the newer {newer.id}") if newer else None
 
 
-def resolve(deps: Deps, image: str) -> tuple[ImageName, ResolvedImage]:
-    """What the registry says *image* is. Raises UserError, RetryLater.
+def _resolve(deps: Deps, rollout: Rollout) -> tuple[ImageName, ResolvedImage]:
+    """What the registry says is to be rolled out. Raises UserError, RetryLater.
 
-    A digest that came with an event is verified by itself: a registry sends its notification before the
-    tag is written (distribution, registry/handlers), so the tag may still point at the old one.
+    A digest that came with an event is a hint: what counts is what the tag stands for. A registry may tell of a push
+    before it writes the tag (distribution, registry/handlers), so the tag is given a moment. If it stands for
+    something else then, the event is old, or the tag has been pushed again: the tag is right.
     """
+    name = ImageName.parse(rollout.image)
+    if not (rollout.event_id and name.tag and name.digest):
+        return resolve(deps, rollout.image)
+    settled = deps.clock.now() >= rollout.created_at + TAG_SETTLES
+    try:
+        found = deps.engine.resolve(replace(name, digest=""))
+    except NotFound:
+        if settled:
+            raise
+    else:
+        if settled or found.digest == name.digest:
+            return name.pinned(found.digest), found
+    raise RetryLater(f"the tag {name.tag} does not stand for what {rollout.origin} told yet", delay=0.2)
+
+
+def resolve(deps: Deps, image: str) -> tuple[ImageName, ResolvedImage]:
+    """What the registry says *image* is; a digest is asked for by itself. Raises UserError, RetryLater."""
     name = ImageName.parse(image)
     return name, deps.engine.resolve(replace(name, tag="") if name.digest else name)
 
@@ -184,8 +203,9 @@ def _set_out(deps: Deps, rollout: Rollout, ground: Ground, name: ImageName, reso
     now = deps.clock.now()
     snapshot = planning.snapshot(deps, ground)
     made = making.make(deps, ground, snapshot, name, resolved, f"{rollout.origin}, {rollout.id}")
-    if planning.runs_already(ground, snapshot.release, made.target):
-        reason = f"{ground.service.name} runs {made.target.image} already"
+    told_again = bool(rollout.event_id) and digest_of(ground.service.spec) == resolved.digest  # by another of its tags
+    if told_again or planning.runs_already(ground, snapshot.release, made.target):
+        reason = f"{ground.service.name} runs {ground.service.image if told_again else made.target.image} already"
         return planning.end(deps, rollout, Cause.ALREADY_THERE, reason, snapshot.new)
     if ground.active is not None and (making.prepares(made.plan) or made.plan.staged):
         return planning.hold(deps, rollout, f"waits for the end of {ground.active.id}", now + AGAIN)

@@ -121,9 +121,11 @@ def _match_service(
     coming = _on_its_way(deps, service.name)
     image = running.with_tag(event.tag)
     wanted = str(image.pinned(event.digest) if event.digest else image)
-    same = next((r for r in coming if r.image == wanted), None)
+    same = next((r for r in coming if _same(r.image, wanted, event.digest)), None)
     if same is not None:
         return Match(service.name, f"left alone: the same image is on its way in {same.id}")
+    if event.digest and event.digest == running.digest and not coming:
+        return Match(service.name, f"left alone: it runs this image already, as {running}")
     current = ImageName.parse(coming[0].image).tag if coming else running.tag
     if not labels.track.newer(event.tag, current):
         return Match(service.name, f"left alone: tag {event.tag} does not replace {current}")
@@ -139,6 +141,11 @@ def _match_service(
         event_id=stored.id,
     )
     return Match(service.name, f"rollout {rollout.id}", (rollout,))
+
+
+def _same(image: str, wanted: str, digest: str) -> bool:
+    """Whether both are one image: a push may be told of under several tags."""
+    return image == wanted or bool(digest and ImageName.parse(image).digest == digest)
 
 
 def _on_its_way(deps: Deps, service: str) -> list[Rollout]:
