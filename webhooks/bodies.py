@@ -86,7 +86,7 @@ def image(repository: str, tag: str, digest: str = "") -> ImagePushed:
         name = ImageName.parse(f"{name}@{digest}") if digest else name
     except UserError as error:
         raise Unreadable(error.what) from None
-    return ImagePushed(name.repository, tag, name.digest)
+    return ImagePushed(name.repository, name.tag, name.digest)
 
 
 def first_line(message: str) -> str:
