@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 
 def binaries() -> Path | None:
     """The folder with initdb and postgres, or None."""
@@ -25,8 +27,8 @@ def why_not() -> str:
 
 
 @contextmanager
-def running() -> Iterator[str]:
-    """A fresh cluster; gives the URL prefix to which a database's name is added with ``url_of``."""
+def running(durable: bool = False) -> Iterator[str]:
+    """A fresh cluster, which syncs its commits only if it is to be *durable*; gives what ``url_of`` wants."""
     folder = binaries()
     assert folder is not None
     with tempfile.TemporaryDirectory(prefix="nodewise-pg-") as name:
@@ -35,7 +37,7 @@ def running() -> Iterator[str]:
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             os.chown(name, pwd.getpwnam(user).pw_uid, -1)
         run(folder / "initdb", user, "-D", str(data), "-A", "trust", "-U", "nodewise", "--no-sync", "-E", "UTF8")
-        options = f"-c listen_addresses='' -c unix_socket_directories={socket} -c fsync=off"
+        options = f"-c listen_addresses='' -c unix_socket_directories={socket} -c fsync={'on' if durable else 'off'}"
         run(folder / "pg_ctl", user, "-D", str(data), "-o", options, "-l", str(data / "log"), "-w", "start")
         try:
             yield str(socket)
@@ -51,3 +53,10 @@ def run(program: Path, user: str, *arguments: str) -> None:
 
 def url_of(socket: str, database: str) -> str:
     return f"postgresql://nodewise@/{database}?host={socket}"
+
+
+def new_database(socket: str, name: str) -> str:
+    """A database of its own in that cluster; its URL."""
+    with psycopg.connect(f"host={socket} user=nodewise dbname=postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return url_of(socket, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("reaction", "rollout", "rollback", "footprint", "scale")
+NAMES = ("reaction", "rollout", "rollback", "footprint", "scale", "receiver")
 
 
 def main(names: list[str]) -> int:
