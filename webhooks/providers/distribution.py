@@ -12,7 +12,6 @@ Source: distribution, notifications/event.go, notifications/http.go and docs/con
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from nodewise.config.file import HookConfig
@@ -23,6 +22,7 @@ from nodewise.domain.images import ImageName
 from webhooks.bodies import digest, read_json, text
 from webhooks.proofs import credentials
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust, Unreadable
+from webhooks.providers._registries import key_of, shown
 
 ABOUT = About(
     title="CNCF Distribution",
@@ -95,10 +95,10 @@ def _pushed(event: dict[str, Any], registry: str) -> ImagePushed | str:
     """The event of a push, or the reason why it is none."""
     action = text(event, "action")
     if action != "push":
-        return f"{action} is no push"
+        return f"{shown(action)} is no push"
     media_type = text(event, "target.mediaType", "")
     if media_type not in MANIFESTS:
-        return f"push of {media_type or 'something without a media type'}, not of a manifest"
+        return f"push of {shown(media_type) or 'something without a media type'}, not of a manifest"
     tag = text(event, "target.tag", "")
     if not tag:
         return "pushed by digest, without a tag"
@@ -114,6 +114,4 @@ def _key(events: list[Any], body: bytes) -> str:
     ids = [i for i in found if isinstance(i, str) and i]
     if not ids or len(ids) != len(events):
         return digest(body)
-    if len(ids) == 1 and len(ids[0]) <= 100:
-        return ids[0]
-    return f"sha256:{hashlib.sha256(chr(10).join(ids).encode()).hexdigest()}"
+    return key_of(ids[0] if len(ids) == 1 else None, "\n".join(ids).encode(errors="backslashreplace"))
