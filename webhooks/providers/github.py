@@ -11,7 +11,8 @@ https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 - ``create`` comes beside ``push`` for every new branch and tag, and is not used.
 - A package is an image where it has ``container_metadata``: ``package_type`` is "CONTAINER", "container" or, in their
   own example, something else. ``package_version.version`` is the manifest's digest; the tag's own may be malformed.
-  An untagged manifest (a child of an index) has an empty tag.
+  An untagged manifest (a child of an index) has an empty tag. Owners may be in mixed case, names of images never are.
+  ``package_url`` is the image's name; the namespace may hold a source repository besides the owner.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from typing import Any
 from nodewise.config.file import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed, ImagePushed
-from webhooks.bodies import digest, first_line, form_or_json, image, is_null, parsed, read_json, text
+from webhooks.bodies import digest, first_line, form_or_json, is_null, parsed, read_json, text
 from webhooks.proofs import hmac_hex
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust
+from webhooks.providers._registries import UNTAGGED, key_of, pushed, shown
 
 ABOUT = About(
     title="GitHub",
@@ -55,21 +57,21 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
     """The ref that moved, or the tag that was published. Raises Unreadable."""
     event = incoming.header("x-github-event")
     guard = digest(incoming.body)
-    key = incoming.header("x-github-delivery") or guard
+    key = key_of(incoming.header("x-github-delivery"), incoming.body)
     if event == "ping":
-        return Parsed(Verdict.PING, key[:200], note="ping")
+        return Parsed(Verdict.PING, key, note="ping")
     if event == "push":
         return parsed([_pushed(read_json(form_or_json(incoming)))], key, guard)
     if event in ("package", "registry_package"):
         data = read_json(form_or_json(incoming))
         return parsed([_published(data, event, hook.registry or REGISTRY)], key, guard)
-    return parsed([f"event {event[:40] or '(none named)'} is not used"], key)
+    return parsed([f"event {shown(event) or '(none named)'} is not used"], key)
 
 
 def _pushed(data: dict[str, Any]) -> CodePushed | str:
     ref, after = text(data, "ref"), text(data, "after")
     if data.get("deleted") is True or is_null(after):
-        return f"{ref} was deleted"
+        return f"{shown(ref)} was deleted"
     return CodePushed(
         repository=text(data, "repository.clone_url", "") or text(data, "repository.html_url"),
         ref=ref,
@@ -83,18 +85,26 @@ def _pushed(data: dict[str, Any]) -> CodePushed | str:
 def _published(data: dict[str, Any], event: str, registry: str) -> ImagePushed | str:
     action = text(data, "action")
     if action not in PUBLISHED:
-        return f"{event} {action[:40]} is no push"
+        return f"{event} {shown(action)} is no push"
     version = f"{event}.package_version"
-    container = _at(data, f"{version}.container_metadata")
-    if not isinstance(container, dict):
+    if not isinstance(_at(data, f"{version}.container_metadata"), dict):
         return "the package is no container image"
-    tag = text(container, "tag.name", "")
+    fields = (f"{event}.name", f"{version}.container_metadata.tag.name", f"{version}.version")
+    tag = text(data, fields[1], "")
     if not tag:
-        return "published without a tag"
+        return UNTAGGED
+    found = text(data, fields[2], "")
+    name = _repository(data, event, tag).lower()
+    return pushed(f"{registry}/{name}", tag, found if _DIGEST.fullmatch(found) else "", fields)
+
+
+def _repository(data: dict[str, Any], event: str, tag: str) -> str:
+    """Owner and name, as the package's own address has them (ghcr.io/owner/name:tag), or else by their parts."""
+    path, colon, _ = text(data, f"{event}.package_version.package_url", "").partition("/")[2].rpartition(f":{tag}")
+    if colon and "//" not in path:
+        return path
     owner = text(data, f"{event}.namespace", "") or text(data, f"{event}.owner.login")
-    found = text(data, f"{version}.version", "")
-    pinned = found if _DIGEST.fullmatch(found) else ""
-    return image(f"{registry}/{owner}/{text(data, f'{event}.name')}".lower(), tag, pinned)
+    return f"{owner}/{text(data, f'{event}.name')}"
 
 
 def _at(data: Any, path: str) -> Any:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from urllib.parse import quote_plus
 
 import pytest
+from hypothesis import given, settings
 
 from nodewise.domain.delivery import Verdict
-from nodewise.domain.events import CodePushed
-from tests.unit.providers.parts import COMMIT, NOW, SECRET, body, parse, verify
+from nodewise.domain.events import CodePushed, ImagePushed
+from tests.unit.providers.anything import settled, spoiled
+from tests.unit.providers.parts import COMMIT, NOW, PAYLOADS, SECRET, body, hook, parse, real, verify
+from webhooks.bodies import digest
 from webhooks.provider import BadSignature, Unreadable
 
 
@@ -68,3 +72,105 @@ def test_githubs_signature_holds_over_the_raw_body_and_only_as_sha256():
             verify("github", headers, content, [SECRET], NOW)
     with pytest.raises(BadSignature):
         verify("github", {"x-hub-signature-256": right}, content + b" ", [SECRET], NOW)
+
+
+PACKAGE = ImagePushed("ghcr.io/team/shop", "1.4.0", "sha256:" + "1" * 64)
+
+
+def package(event: str = "package", **version: object) -> bytes:
+    """A package's event with some of its version changed; ``tag``: the tag's name."""
+    data = json.loads(body("github/package.json"))
+    if "tag" in version:
+        data["package"]["package_version"]["container_metadata"]["tag"] = {"name": version.pop("tag")}
+    data["package"]["package_version"].update(version)
+    data[event] = data.pop("package")
+    return json.dumps(data).encode()
+
+
+def test_a_published_tag_is_an_event_in_lower_case_with_the_manifests_digest_and_not_the_tags_own():
+    content = body("github/package.json")
+    parsed = parse("github", content, x_github_event="package", x_github_delivery="guid-2")
+    assert parsed.events == (PACKAGE,)
+    assert (parsed.key, parsed.body_digest) == ("guid-2", digest(content))
+
+
+def test_an_updated_registry_package_is_an_event_whose_name_may_have_several_parts():
+    (event,) = parse("github", body("github/registry-package.json"), x_github_event="registry_package").events
+    assert event == ImagePushed("ghcr.io/team/tools/shop", "1.5.0", "sha256:" + "2" * 64)
+
+
+@pytest.mark.parametrize("kind", ["npm", "docker", None])
+def test_a_package_is_an_image_by_its_metadata_whatever_its_type_says(kind):
+    data = json.loads(body("github/package.json"))
+    data["package"]["package_type"] = kind
+    assert parse("github", json.dumps(data).encode(), x_github_event="package").events == (PACKAGE,)
+
+
+def test_a_package_of_another_kind_is_no_image():
+    parsed = parse("github", body("github/npm-package.json"), x_github_event="package")
+    assert (parsed.verdict, parsed.note) == (Verdict.IGNORED, "the package is no container image")
+    parsed = parse("github", package(container_metadata=None), x_github_event="package")
+    assert parsed.verdict is Verdict.IGNORED
+
+
+@pytest.mark.parametrize("tag", ["", None])
+def test_an_untagged_manifest_is_ignored(tag):
+    assert parse("github", package(tag=tag), x_github_event="package").note == "pushed by digest, without a tag"
+
+
+def test_a_malformed_digest_is_left_out_and_the_registry_asked():
+    (event,) = parse("github", package(version="sha256:12"), x_github_event="package").events
+    assert event == ImagePushed("ghcr.io/team/shop", "1.4.0")
+
+
+def test_the_old_action_create_counts_and_a_deletion_does_not():
+    for action, verdict in (("create", Verdict.ACCEPTED), ("deleted", Verdict.IGNORED)):
+        content = json.dumps(json.loads(body("github/package.json")) | {"action": action}).encode()
+        parsed = parse("github", content, x_github_event="package")
+        assert parsed.verdict is verdict
+    assert parsed.note == "package deleted is no push"
+
+
+@pytest.mark.parametrize("url", ["", None, "https://packages.example/7", "ghcr.io/other/name:9"])
+def test_without_an_address_of_its_own_a_package_is_named_by_owner_and_name(url):
+    assert parse("github", package(package_url=url), x_github_event="package").events == (PACKAGE,)
+
+
+def test_the_configured_registry_stands_for_ghcr():
+    config = hook("github", registry="containers.github.example")
+    (event,) = parse("github", body("github/package.json"), config, x_github_event="package").events
+    assert event.repository == "containers.github.example/team/shop"
+
+
+@pytest.mark.parametrize(
+    ("content", "event", "field"),
+    [
+        (b"{}", "package", "action"),
+        (package(tag="no tag"), "package", "package.package_version.container_metadata.tag.name"),
+        (package(tag=3), "package", "package.package_version.container_metadata.tag.name"),
+        (package(package_url="ghcr.io/no name:1.4.0"), "package", "package.name"),
+        (package("registry_package", version=3), "registry_package", "registry_package.package_version.version"),
+    ],
+)
+def test_a_package_of_another_shape_names_the_field(content, event, field):
+    with pytest.raises(Unreadable) as error:
+        parse("github", content, x_github_event=event)
+    assert error.value.field == field
+
+
+@settings(max_examples=60)
+@given(spoiled(body("github/package.json")), spoiled(body("github/push.json")))
+def test_whatever_github_sends_is_understood_or_refused_with_the_field(packaged, push):
+    settled("github", packaged, x_github_event="package")
+    settled("github", push, x_github_event="push")
+
+
+@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+def test_real_packages_are_understood():
+    (event,) = parse("github", real("github-packages/package-create-2020.json"), x_github_event="package").events
+    assert (event.repository, event.tag) == ("ghcr.io/utaitebox/utaitebox-server", "3.2.1")
+    content = real("github-packages/package-published-container.json")
+    assert parse("github", content, x_github_event="package").note == "pushed by digest, without a tag"
+    tagged = content.replace(b'"name": "",', b'"name": "2",').replace(b'hello-world:"', b'hello-world:2"')
+    (event,) = parse("github", tagged, x_github_event="package").events
+    assert (event.repository, event.tag, event.digest[:11]) == ("ghcr.io/codertocat/hello-world", "2", "sha256:3da1")
