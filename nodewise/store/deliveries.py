@@ -236,7 +236,7 @@ def _delivery_row(delivery_id: str, delivery: NewDelivery, now: float) -> dict[s
         "id": delivery_id,
         "provider": delivery.provider,
         "hook": delivery.hook,
-        "key": delivery.key,
+        "key": delivery.key or delivery_id,
         "body_digest": delivery.body_digest or None,
         "verdict": delivery.verdict.value,
         "note": clean(delivery.note),

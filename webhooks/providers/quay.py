@@ -9,8 +9,8 @@ notifications/notificationevent.py and notifications/notificationmethod.py.
 - Users may write the body themselves. What then has no ``updated_tags`` is ignored.
 - There is no digest: the registry says what the tag is.
 - Three failures in a row switch the notification off: what cannot be read is taken and noted.
-- There is neither an id nor a time, so the body is the same for every push of a tag. The key is its digest, so that
-  only the first push of a tag counts: tags that move, such as ``latest``, are not followed.
+- There is neither an id nor a time: every push of a tag has the same body, and is as new as the first. Who could send
+  one again has the secret, and could write any; what comes of it is another look at the registry.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from nodewise.config.file import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
-from webhooks.bodies import digest, parsed, read_json, text
+from webhooks.bodies import parsed, read_json, text
 from webhooks.proofs import in_address
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust, Unreadable
 from webhooks.providers._registries import pushed
@@ -30,7 +30,7 @@ ABOUT = About(
     kind=Kind.REGISTRY,
     events="Push to Repository",
     signature="the secret in the address",
-    replay="a digest of the body",
+    replay="nothing: a repetition makes Nodewise look at the registry again",
     setup=(
         "Repository → Settings → Events and Notifications → Create Notification",
         "When this event occurs: Push to Repository",
@@ -41,6 +41,7 @@ ABOUT = About(
     tested="bodies as its source writes them; not Quay itself",
     secret_in_url="Quay signs nothing, and can be given nothing but an address",  # noqa: S106
 )
+EACH_IS_NEW = ""  # as a key
 
 
 def verify(incoming: Incoming, trust: Trust) -> None:
@@ -50,14 +51,13 @@ def verify(incoming: Incoming, trust: Trust) -> None:
 
 def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
     """Every tag that was pushed. Never raises: see above."""
-    key = digest(incoming.body)
     try:
         data = read_json(incoming.body)
         if data.get("updated_tags") is None:
-            return parsed(["no updated_tags: no push, or a body of somebody's own"], key)
-        return parsed(_pushes(data, hook.registry), key)
+            return parsed(["no updated_tags: no push, or a body of somebody's own"], EACH_IS_NEW)
+        return parsed(_pushes(data, hook.registry), EACH_IS_NEW)
     except Unreadable as error:
-        return Parsed(Verdict.UNUSABLE, key, note=error.what)
+        return Parsed(Verdict.UNUSABLE, EACH_IS_NEW, note=error.what)
 
 
 def _pushes(data: dict[str, Any], registry: str) -> list[ImagePushed]:

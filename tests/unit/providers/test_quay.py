@@ -7,11 +7,11 @@ import json
 import pytest
 from hypothesis import given, settings
 
-from nodewise.domain.delivery import Verdict
+from nodewise.domain.delivery import NewDelivery, Verdict
 from nodewise.domain.events import ImagePushed
+from nodewise.store import Store
 from tests.unit.providers.anything import settled, spoiled
-from tests.unit.providers.parts import PAYLOADS, SECRET, body, hook, parse, real, verify
-from webhooks.bodies import digest
+from tests.unit.providers.parts import NOW, PAYLOADS, SECRET, body, hook, parse, real, verify
 from webhooks.provider import BadSignature, provider
 
 
@@ -35,9 +35,20 @@ def test_the_configured_registry_stands_for_the_host_of_the_address():
         assert event.repository == "registry.example/team/shop"
 
 
-def test_there_is_nothing_in_the_body_to_tell_two_pushes_of_a_tag_apart():
+def test_every_push_of_a_tag_has_the_same_body_and_each_starts_something(tmp_path):
     content = body("quay/push.json")
-    assert parse("quay", content).key == digest(content)
+    parsed = parse("quay", content)
+    delivery = NewDelivery("quay", "quay", parsed.key, parsed.verdict, content, parsed.events, parsed.body_digest)
+    store = Store.open(f"sqlite:///{tmp_path}/nodewise.db")
+    try:
+        store.migrate()
+        first, second = store.accept(delivery, NOW), store.accept(delivery, NOW)
+        assert first.created
+        assert second.created
+        assert first.delivery_id != second.delivery_id
+        assert {d.key for d in store.deliveries()} == {first.delivery_id, second.delivery_id}
+    finally:
+        store.close()
 
 
 @pytest.mark.parametrize("content", [body("quay/vulnerability.json"), b'{"text": "somebody wrote this"}'])
