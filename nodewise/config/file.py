@@ -129,6 +129,13 @@ class HookConfig(_Model):
             raise ValueError("a secret must not be empty")
         return self
 
+    @model_validator(mode="after")
+    def _knows_whom_to_trust(self) -> HookConfig:
+        """Keys that a provider publishes sign for all of its customers."""
+        if self.provider == "amazon-ecr" and not (self.topics or self.secrets or self.secrets_files):
+            raise ValueError("secrets (EventBridge) or topics (SNS) are needed")
+        return self
+
     def active_secrets(self) -> list[bytes]:
         """The secrets in force now; files are read each time, so that a rotation needs no restart."""
         read = [read_secret(path, "secrets_files") for path in self.secrets_files]
