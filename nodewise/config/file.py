@@ -132,6 +132,8 @@ class HookConfig(_Model):
     @model_validator(mode="after")
     def _knows_whom_to_trust(self) -> HookConfig:
         """Keys that a provider publishes sign for all of its customers."""
+        if self.provider == "google-artifact-registry" and not (self.audience and self.account):
+            raise ValueError("audience and account are needed: whose tokens count, and for what")
         if self.provider == "amazon-ecr" and not (self.topics or self.secrets or self.secrets_files):
             raise ValueError("secrets (EventBridge) or topics (SNS) are needed")
         return self

@@ -42,6 +42,7 @@ def refused(data, tmp_path: Path) -> str:
         ({"hooks": {"a": {"provider": "git", "secrets": [SECRET, SECRET, SECRET]}}}, ["hooks.a.secrets"]),
         ({"hooks": {"a": {"provider": "git", "secrets": [" "]}}}, ["hooks.a", "empty"]),
         ({"hooks": {"a": {"provider": "amazon-ecr"}}}, ["hooks.a", "secrets", "topics"]),
+        ({"hooks": {"a": {"provider": "google-artifact-registry", "audience": "x"}}}, ["hooks.a", "account"]),
         ({"hooks": {"a": {"provider": "git", "secret": SECRET}}}, ["hooks.a.secret", "secrets"]),
         ({"builds": {"a": {"git": "x"}}}, ["builds.a.image"]),
         ({"builds": {"a": {"git": "x", "image": "r/{tga}"}}}, ["builds.a", "{tga}", "tag"]),
