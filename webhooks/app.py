@@ -13,7 +13,7 @@ import structlog
 from flask import Blueprint, Response, json, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import NewDelivery, Verdict
 from nodewise.domain.errors import RetryLater, UserError
 from nodewise.problems import problem

@@ -46,11 +46,16 @@ def text(data: Mapping[str, Any], path: str, default: str | None = None) -> str:
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     if isinstance(value, str) and (value or default is not None):
-        return value
+        return storable(value)
     if value is None and default is not None:
         return default
     found = "missing" if value is None else "empty" if value == "" else f"a {type(value).__name__}, not text"
     raise Unreadable(f"{path} is {found}", path)
+
+
+def storable(value: str) -> str:
+    """*value* without what JSON can hold and a database cannot: NUL and halves of surrogate pairs."""
+    return value.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def objects(data: Mapping[str, Any], path: str) -> list[dict[str, Any]]:

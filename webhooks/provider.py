@@ -25,7 +25,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol, cast
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import Event
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nodewise.config.file import BuildConfig, FileConfig, HookConfig, RegistryConfig
+from nodewise.config.file import BuildConfig, FileConfig, RegistryConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.config.labels import LABELS, PREFIX
 from nodewise.config.settings import PREFIX as ENV
 from nodewise.config.settings import Settings

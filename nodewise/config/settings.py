@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from nodewise.config.file import BuildConfig, FileConfig, HookConfig, load_file
+from nodewise.config.file import BuildConfig, FileConfig, load_file
 from nodewise.config.gate_labels import server_url
+from nodewise.config.hooks import HookConfig
 from nodewise.config.secrets import read_secret
 from nodewise.domain.errors import UserError
 

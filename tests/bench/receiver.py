@@ -74,7 +74,12 @@ def main() -> int:
     theirs = statistics.median(f.rate for f in found["webhook"])
     return close(
         [
-            Bar(f"receiver on {kind}, webhook beside it", theirs / statistics.median(f.rate for f in found[kind]), "times", SHORTFALL)
+            Bar(
+                f"receiver on {kind}, webhook beside it",
+                theirs / statistics.median(f.rate for f in found[kind]),
+                "times",
+                SHORTFALL,
+            )
             for kind in ("SQLite", "PostgreSQL")
         ]
     )
@@ -98,7 +103,9 @@ def write_deliveries(file: Path, name: str) -> None:
     with file.open("w") as out:
         for number in range(DELIVERIES):
             body = push(f"{name}-{number}")
-            out.write(f"{name}-{number}\n{hmac.new(SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()}\n{body}\n")
+            out.write(
+                f"{name}-{number}\n{hmac.new(SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()}\n{body}\n"
+            )
 
 
 def push(commit: str) -> str:

@@ -41,6 +41,11 @@ def refused(data, tmp_path: Path) -> str:
         ({"hooks": {"a": {"provider": "git"}}}, ["hooks.a", "secret"]),
         ({"hooks": {"a": {"provider": "git", "secrets": [SECRET, SECRET, SECRET]}}}, ["hooks.a.secrets"]),
         ({"hooks": {"a": {"provider": "git", "secrets": [" "]}}}, ["hooks.a", "empty"]),
+        ({"hooks": {"a": {"provider": "zot", "secrets": [SECRET]}}}, ["hooks.a", "registry", "zot"]),
+        (
+            {"hooks": {"a": {"provider": "git", "secrets": [SECRET], "audience": "x"}}},
+            ["hooks.a", "audience", "google"],
+        ),
         ({"hooks": {"a": {"provider": "amazon-ecr"}}}, ["hooks.a", "secrets", "topics"]),
         ({"hooks": {"a": {"provider": "google-artifact-registry", "audience": "x"}}}, ["hooks.a", "account"]),
         ({"hooks": {"a": {"provider": "git", "secret": SECRET}}}, ["hooks.a.secret", "secrets"]),

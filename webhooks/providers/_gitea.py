@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.events import CodePushed, Event, ImagePushed
 from webhooks.bodies import digest, first_line, form_or_json, image, is_null, parsed, read_json, text
 from webhooks.proofs import hmac_hex

@@ -47,10 +47,3 @@ def key_of(given: object, body: bytes) -> str:
 def shown(word: str) -> str:
     """A sender's word as a note can hold it: short, and without what a terminal or a store would trip over."""
     return "".join(c if c.isprintable() else "?" for c in word[:60])
-
-
-def named(registry: str) -> str:
-    """The hook's *registry*, for senders that never say what theirs is called. Raises Unreadable without one."""
-    if not registry:
-        raise Unreadable("registry is not set in the hook, and the sender does not say what it is called", "registry")
-    return registry

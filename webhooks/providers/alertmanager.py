@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import AlertFired
 from webhooks.bodies import digest, first_line, objects, read_json, text

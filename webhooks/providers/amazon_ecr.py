@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
 from webhooks.bodies import image, parsed, read_json, text

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed
 from webhooks.bodies import digest, first_line, is_null, parsed, read_json, text

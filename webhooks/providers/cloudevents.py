@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from webhooks.bodies import digest, parsed
 from webhooks.proofs import credentials, standard_webhook
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust

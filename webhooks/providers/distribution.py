@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.errors import UserError
 from nodewise.domain.events import ImagePushed

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.events import ImagePushed
 from nodewise.domain.images import HUB
 from webhooks.bodies import digest, parsed, read_json, text

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed
 from webhooks.bodies import is_null, read_json, text

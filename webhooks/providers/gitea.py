@@ -6,7 +6,7 @@ at. A tag sends ``push`` and ``create``, of which the first is used.
 
 from __future__ import annotations
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust
 from webhooks.providers._gitea import deleted, parse_event, published, pushed, verify_json
 

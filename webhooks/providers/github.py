@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed, ImagePushed
 from webhooks.bodies import digest, first_line, form_or_json, is_null, parsed, read_json, text

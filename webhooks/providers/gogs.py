@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.events import CodePushed
 from webhooks.bodies import is_null, text
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust

@@ -20,7 +20,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.errors import UserError
 from nodewise.domain.events import ImagePushed

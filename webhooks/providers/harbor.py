@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.events import ImagePushed
 from webhooks.bodies import objects, parsed, read_json, text
 from webhooks.proofs import credentials

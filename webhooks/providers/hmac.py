@@ -10,7 +10,7 @@ and so is where in the body things stand (``fields``; see ``_fields.py``).
 
 from __future__ import annotations
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from webhooks.bodies import digest, parsed, read_json
 from webhooks.proofs import hmac_hex
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust

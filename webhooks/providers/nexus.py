@@ -20,12 +20,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.events import ImagePushed
 from webhooks.bodies import digest, parsed, read_json, text
 from webhooks.proofs import hmac_hex
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust
-from webhooks.providers._registries import UNTAGGED, is_tag, key_of, named, pushed, shown
+from webhooks.providers._registries import UNTAGGED, is_tag, key_of, pushed, shown
 
 ABOUT = About(
     title="Sonatype Nexus",
@@ -79,7 +79,7 @@ def _pushed(data: dict[str, Any], kind: str, registry: str) -> ImagePushed | str
         return "the asset is no manifest"
     if not is_tag(tag):
         return UNTAGGED
-    before = named(registry).replace("{repository}", text(data, "repositoryName").lower())
+    before = registry.replace("{repository}", text(data, "repositoryName").lower())
     return pushed(f"{before}/{name.lower()}", tag, "", FIELDS[kind])
 
 

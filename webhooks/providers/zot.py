@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.events import ImagePushed
 from webhooks.bodies import parsed, read_json, text
 from webhooks.proofs import credentials
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust, Unreadable
-from webhooks.providers._registries import UNTAGGED, is_tag, key_of, named, pushed, shown
+from webhooks.providers._registries import UNTAGGED, is_tag, key_of, pushed, shown
 
 ABOUT = About(
     title="zot",
@@ -66,4 +66,4 @@ def _pushed(body: bytes, registry: str) -> ImagePushed | str:
     name, tag = text(data, "name"), text(data, "reference", "")
     if not is_tag(tag):
         return UNTAGGED
-    return pushed(f"{named(registry)}/{name}", tag, text(data, "digest", ""), FIELDS)
+    return pushed(f"{registry}/{name}", tag, text(data, "digest", ""), FIELDS)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from tests.unit.providers.parts import parse
 from webhooks.provider import Unreadable

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nodewise.config.file import HookConfig
+from nodewise.config.hooks import NAMELESS, HookConfig
 from webhooks.provider import Incoming, Parsed, Trust, provider
 
 DATA = Path(__file__).parents[2] / "data" / "webhooks"
@@ -19,6 +19,8 @@ COMMIT = "2" * 40
 
 
 def hook(name: str, **more) -> HookConfig:
+    if name in NAMELESS:
+        more = {"registry": "registry.example", **more}
     return HookConfig(provider=name, secrets=["x"], **more)
 
 

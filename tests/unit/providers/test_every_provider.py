@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodewise.config.file import PROVIDERS, HookConfig
+from nodewise.config.hooks import PROVIDERS, HookConfig
 from nodewise.domain.errors import UserError
 from tests.unit.providers.parts import DATA
 from webhooks.provider import About, names, provider

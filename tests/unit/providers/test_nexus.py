@@ -74,13 +74,6 @@ def test_the_repositorys_name_is_filled_in_where_it_is_a_part_of_the_images_name
     assert event.repository == "nexus.example/docker-hosted/team/shop"
 
 
-def test_without_a_configured_registry_no_image_has_a_name_and_the_answer_says_so():
-    with pytest.raises(Unreadable, match="registry is not set in the hook") as error:
-        parse("nexus", body("nexus/asset.json"), x_nexus_webhook_id="rm:repository:asset")
-    assert error.value.field == "registry"
-    assert parse("nexus", body("nexus/layer.json"), x_nexus_webhook_id="rm:repository:asset").events == ()
-
-
 @pytest.mark.parametrize(
     ("content", "kind", "field"),
     [

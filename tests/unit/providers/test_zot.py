@@ -64,12 +64,6 @@ def test_the_types_beginning_can_be_another_and_the_hooks_patterns_choose():
     assert told(content, "org.example.changed", only).verdict is Verdict.ACCEPTED
 
 
-def test_without_a_configured_registry_no_image_has_a_name_and_the_answer_says_so():
-    with pytest.raises(Unreadable, match="registry is not set in the hook") as error:
-        told(body("zot/updated.json"), config=hook("zot"))
-    assert error.value.field == "registry"
-
-
 @pytest.mark.parametrize(
     ("content", "kind", "field"),
     [
