@@ -21,6 +21,8 @@ from nodewise.domain.rollout import Kind, Phase, Rollout
 from nodewise.domain.swarm import ServiceView
 from nodewise.store import Accepted
 
+CROWD = 2  # others that come at the same time
+
 log = structlog.get_logger(__name__)
 
 
@@ -35,9 +37,13 @@ def publish(deps: Deps, jobs: Iterable[Job], delay: float = 0.0) -> None:
 
 
 def accept(deps: Deps, delivery: NewDelivery) -> Accepted:
-    """Store a verified delivery and what it starts; a delivery seen before starts nothing."""
+    """Store a verified delivery and what it starts; a delivery seen before starts nothing.
+
+    In a crowd the queue is not told: the sweep does so within seconds, and the senders are answered sooner.
+    """
     accepted = deps.store.accept(delivery, deps.clock.now())
-    publish(deps, accepted.jobs)
+    if accepted.beside < CROWD:
+        publish(deps, accepted.jobs)
     return accepted
 
 

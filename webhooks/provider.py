@@ -21,6 +21,7 @@ import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol, cast
@@ -135,6 +136,7 @@ def names() -> list[str]:
     return sorted(m.replace("_", "-") for m in modules)
 
 
+@cache
 def provider(name: str) -> Provider:
     """The provider called *name*, which the configuration has checked."""
     return cast(Provider, import_module(f"webhooks.providers.{name.replace('-', '_')}"))

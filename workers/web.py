@@ -18,7 +18,7 @@ from nodewise.web.auth import ensure_admin_token
 from webhooks.app import hooks_blueprint
 from workers.runner import CeleryQueue, make_app
 
-THREADS = 8
+THREADS = 16
 
 
 def make_web_app(deps: Deps) -> OpenAPI:

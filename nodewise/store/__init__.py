@@ -16,6 +16,7 @@ from nodewise.store.access import AccessQueries
 from nodewise.store.builds import BuildQueries
 from nodewise.store.database import Database
 from nodewise.store.deliveries import Accepted, DeliveryQueries
+from nodewise.store.gathering import Gathering
 from nodewise.store.locks import LockQueries
 from nodewise.store.outbox import Lease, OutboxQueries
 from nodewise.store.rollouts import RolloutQueries
@@ -29,6 +30,7 @@ class Store(DeliveryQueries, RolloutQueries, BuildQueries, OutboxQueries, Access
     def __init__(self, database: Database, chance: Chance) -> None:
         self._db = database
         self._chance = chance
+        self._gathering = Gathering(self._accept_all)
 
     @classmethod
     def open(cls, url: str, chance: Chance = secrets.randbits) -> Store:

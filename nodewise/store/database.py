@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,13 @@ class Database:
                 "sqlite:////path/to/file or postgresql://user@host/name",
                 "NODEWISE_DATABASE_URL",
             ) from error
+        self._begin_turns()
         self._durable = self.engine.execution_options(**{_WRITE: "FULL"})
         self._quick = self.engine.execution_options(**{_WRITE: "NORMAL"})
+
+    def _begin_turns(self) -> None:
+        # SQLite's writers poll for the lock, later and later. Threads of one process wait here, and go on at once.
+        self._turn: AbstractContextManager[Any] = threading.RLock() if self.is_sqlite else nullcontext()
 
     @property
     def is_sqlite(self) -> bool:
@@ -53,7 +59,7 @@ class Database:
         last such transactions back, always in order, and never one that a durable one has followed (sqlite.org,
         pragma synchronous): good enough for what a repeated job makes up for. PostgreSQL knows no difference here.
         """
-        with _translated(), (self._durable if durable else self._quick).begin() as connection:
+        with _translated(), self._turn, (self._durable if durable else self._quick).begin() as connection:
             yield connection
 
     def insert(self, table: Table) -> Any:
@@ -61,7 +67,8 @@ class Database:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     def dispose(self) -> None:
-        """Forget the parent's connections without closing them: they are the parent's."""
+        """In a forked child: forget the parent's connections without closing them, and its threads' turns."""
+        self._begin_turns()
         self.engine.dispose(close=False)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -22,18 +23,24 @@ from nodewise.store import access
 from nodewise.store import outbox as box
 from nodewise.store.codec import build_row, clean, delivery_of, event_of, rollout_row
 from nodewise.store.database import Database
+from nodewise.store.gathering import Gathering
 from nodewise.store.schema import builds, deliveries, events, outbox, rejected, rollouts
 
 TRIES = 3
+_INSERT_DELIVERY, _INSERT_EVENT = deliveries.insert(), events.insert()  # made once, and not anew each time
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A stored delivery; ``created`` is false when it had been seen before, and then nothing was started."""
+    """A stored delivery; ``created`` is false when it had been seen before, and then nothing was started.
+
+    ``beside``: how many others were stored in the same transaction.
+    """
 
     delivery_id: str
     created: bool
     jobs: tuple[Job, ...] = ()
+    beside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +59,55 @@ class DeliveryQueries:
 
     _db: Database
     _chance: Chance
+    _gathering: Gathering[tuple[NewDelivery, float], Accepted]
 
     def accept(self, delivery: NewDelivery, now: float) -> Accepted:
         """Store a delivery with its events and their jobs, in one transaction, unless it was seen before.
 
-        An event that is acted on once is left out where another delivery has told of it. Raises RetryLater.
+        Those that come at the same time share one. An event that is acted on once is left out where another delivery
+        has told of it. Raises RetryLater.
         """
+        return self._gathering.put((delivery, now))
+
+    def _accept_all(self, coming: Sequence[tuple[NewDelivery, float]]) -> Sequence[Accepted | Exception]:
+        """All of them in one transaction; where that cannot be, since one was seen before, each by itself."""
+        try:
+            with self._db.write() as c:
+                return self._insert(c, coming)
+        except IntegrityError:
+            return [self._accept_alone(delivery, now) for delivery, now in coming]
+
+    def _accept_alone(self, delivery: NewDelivery, now: float) -> Accepted | Exception:
         for _ in range(TRIES):
             try:
-                return self._accepted(delivery, now)
+                with self._db.write() as c:
+                    return self._insert(c, [(delivery, now)])[0]
             except IntegrityError:
                 seen = self._seen_before(delivery)
                 if seen:
                     return Accepted(seen, False)
-        raise RetryLater("another delivery tells of the same things at this very moment")
+            except RetryLater as error:
+                return error
+        return RetryLater("another delivery tells of the same things at this very moment")
 
-    def _accepted(self, delivery: NewDelivery, now: float) -> Accepted:
-        delivery_id = new_id("d", now, self._chance)
-        with self._db.write() as c:
-            c.execute(deliveries.insert().values(_delivery_row(delivery_id, delivery, now)))
+    def _insert(self, c: Connection, coming: Sequence[tuple[NewDelivery, float]]) -> list[Accepted]:
+        """Each table once for all of them."""
+        known = _told_once(c, [e for delivery, _ in coming for e in delivery.events])
+        rows, accepted, found = [], [], []
+        for delivery, now in coming:
+            delivery_id = new_id("d", now, self._chance)
+            rows.append(_delivery_row(delivery_id, delivery, now))
             origin = f"{delivery.provider} {delivery_id}"
-            jobs = self._insert_events(c, delivery.events, origin, now, delivery_id)
-            box.put(self._db, c, jobs, now)
-        return Accepted(delivery_id, True, jobs)
+            new = [e for e in dict.fromkeys(delivery.events) if event_codec.once(e) not in known]
+            own = [self._event_row(e, origin, now, delivery_id, event_codec.once(e)) for e in new]
+            found += own
+            jobs = tuple(Job(Verb.PLAN, row["id"]) for row in own)
+            accepted.append(Accepted(delivery_id, True, jobs, len(coming) - 1))
+        c.execute(_INSERT_DELIVERY, rows)
+        if found:
+            c.execute(_INSERT_EVENT, found)
+        box.put(self._db, c, [job for a in accepted for job in a.jobs], min(now for _, now in coming))
+        return accepted
 
     def _seen_before(self, delivery: NewDelivery) -> str:
         """The id of the delivery that this one repeats; empty where none does: then only an event of it was told."""
@@ -86,21 +119,16 @@ class DeliveryQueries:
                 c.execute(select(deliveries.c.id).where(deliveries.c.hook == delivery.hook, same)).scalar() or ""
             )
 
-    def _insert_events(
-        self, c: Connection, found: Sequence[Event], origin: str, now: float, delivery_id: str
-    ) -> tuple[Job, ...]:
-        """Those that were not told before, with their jobs."""
-        names = {name for e in found if (name := event_codec.once(e))}
-        known = set(c.execute(select(events.c.once).where(events.c.once.in_(names))).scalars()) if names else set()
-        new = [e for e in dict.fromkeys(found) if event_codec.once(e) not in known]
-        return tuple(self._insert_event(c, e, origin, now, delivery_id, event_codec.once(e)) for e in new)
+    def _insert_event(self, c: Connection, event: Event, origin: str, now: float, delivery_id: str | None) -> Job:
+        row = self._event_row(event, origin, now, delivery_id)
+        c.execute(_INSERT_EVENT, row)
+        return Job(Verb.PLAN, row["id"])
 
-    def _insert_event(
-        self, c: Connection, event: Event, origin: str, now: float, delivery_id: str | None, once: str = ""
-    ) -> Job:
-        event_id = new_id("e", now, self._chance)
-        row = {
-            "id": event_id,
+    def _event_row(
+        self, event: Event, origin: str, now: float, delivery_id: str | None, once: str = ""
+    ) -> dict[str, Any]:
+        return {
+            "id": new_id("e", now, self._chance),
             "delivery_id": delivery_id,
             "kind": event_codec.kind_of(event),
             "data": event_codec.to_dict(event),
@@ -109,8 +137,6 @@ class DeliveryQueries:
             "outcome": "",
             "once": once or None,
         }
-        c.execute(events.insert().values(row))
-        return Job(Verb.PLAN, event_id)
 
     def add_event(self, event: Event, origin: str, now: float) -> tuple[str, tuple[Job, ...]]:
         """An event that came from no delivery, and its job."""
@@ -215,6 +241,12 @@ class DeliveryQueries:
         except IntegrityError as error:
             raise LostRace(f"another event has started what {event_id} asks for") from error
         return jobs
+
+
+def _told_once(c: Connection, found: Sequence[Event]) -> set[str | None]:
+    """Which of the events that are acted on once were told before."""
+    names = {name for e in found if (name := event_codec.once(e))}
+    return set(c.execute(select(events.c.once).where(events.c.once.in_(names))).scalars()) if names else set()
 
 
 def _first_job(rollout: Rollout) -> Job:
