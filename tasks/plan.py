@@ -68,7 +68,9 @@ def plan_rollout(deps: Deps, rollout_id: str) -> Outcome:
     ground = planning.survey(deps, rollout.service)
     if ground is None:
         return planning.refuse(deps, rollout, f"the swarm has no service {rollout.service!r}")
-    wait = _overtaken(deps, rollout) or _not_yet(deps, rollout, ground.labels)
+    wait = (
+        _overtaken(deps, rollout) or _outdated(deps, rollout, ground.labels) or _not_yet(deps, rollout, ground.labels)
+    )
     if wait is not None:
         return wait
     try:
@@ -97,6 +99,18 @@ def _overtaken(deps: Deps, rollout: Rollout) -> Outcome | None:
     others = deps.store.rollouts(rollout.service, outline=True)
     newer = next((r for r in others if r.asked > rollout.asked and r.settled), None)
     return planning.end(deps, rollout, Cause.REPLACED, f"replaced by the newer {newer.id}") if newer else None
+
+
+def _outdated(deps: Deps, rollout: Rollout, labels: ServiceLabels) -> Outcome | None:
+    """Several tags of one push are planned side by side, in any order: none replaces what is newer by its policy."""
+    if not rollout.event_id or labels.track is None:
+        return None
+    tag = ImageName.parse(rollout.image).tag
+    for other in routing.on_its_way(deps, rollout.service):
+        there = ImageName.parse(other.image).tag
+        if other.id != rollout.id and labels.track.newer(there, tag) and not labels.track.newer(tag, there):
+            return planning.end(deps, rollout, Cause.REPLACED, f"replaced by {other.id}: {there} is newer than {tag}")
+    return None
 
 
 def _resolve(deps: Deps, rollout: Rollout) -> tuple[ImageName, ResolvedImage]:

@@ -118,7 +118,7 @@ def _match_service(
         return Match(service.name, "left alone: it has no nodewise.track")
     if not labels.track.admits(event.tag):
         return Match(service.name, f"left alone: tag {event.tag} does not match {labels.track}")
-    coming = _on_its_way(deps, service.name)
+    coming = on_its_way(deps, service.name)
     image = running.with_tag(event.tag)
     wanted = str(image.pinned(event.digest) if event.digest else image)
     same = next((r for r in coming if _same(r.image, wanted, event.digest)), None)
@@ -148,7 +148,7 @@ def _same(image: str, wanted: str, digest: str) -> bool:
     return image == wanted or bool(digest and ImageName.parse(image).digest == digest)
 
 
-def _on_its_way(deps: Deps, service: str) -> list[Rollout]:
+def on_its_way(deps: Deps, service: str) -> list[Rollout]:
     """Deploys that the service is about to run, newest first: an older push must not replace a newer one in flight."""
     return [
         rollout

@@ -8,6 +8,7 @@ from nodewise.domain.events import ImagePushed
 from nodewise.domain.images import ImageName
 from nodewise.domain.rollout import Phase, Rollout
 from nodewise.intake import publish
+from tasks import routing
 from tests.world import World, world
 
 
@@ -51,6 +52,29 @@ def test_one_digest_under_several_tags_is_one_rollout(first_ends):
         w.end(w.latest())
         assert [r.phase for r in w.deps.store.rollouts("web")] == [Phase.SUCCEEDED]
         assert w.running() == ["1.4.0"] * 3
+
+
+@pytest.mark.parametrize("order", [("1.5.0", "1.4.0", "1.6.0-rc.1"), ("1.4.0", "1.5.0", "1.3.0")])
+def test_of_several_tags_in_one_push_that_are_planned_side_by_side_the_newest_is_rolled_out(order):
+    with world() as w:
+        w.service(track="semver:^1")
+        planned = []
+        for tag in order:
+            name = ImageName.parse(w.push(tag))
+            event = ImagePushed(name.repository, tag, digest(w, str(name)))
+            planned.append(w.deps.store.add_event(event, "one push", w.clock.now())[0])
+        matches = [match(w, event) for event in planned]  # none has seen what the others start
+        for event, found in zip(planned, matches, strict=True):
+            started = [r for m in found for r in m.rollouts]
+            publish(w.deps, w.deps.store.finish_event(event, "", w.clock.now(), rollouts=started))
+        w.run(lambda: w.deps.store.outbox_size() == 0)
+        assert w.running() == ["1.5.0"] * 3
+        assert [r.phase for r in w.deps.store.rollouts("web") if "1.4.0" in r.image] == [Phase.SUPERSEDED]
+
+
+def match(w: World, event: str):
+    stored = w.deps.store.event(event)
+    return routing.route_image(w.deps, stored, stored.event)
 
 
 def test_one_digest_under_several_tags_restarts_nothing_where_the_provider_tells_no_digest():
