@@ -26,11 +26,13 @@ log = structlog.get_logger(__name__)
 
 
 class Reach(Protocol):
-    """The way to what providers publish. Both raise RetryLater."""
+    """The way to the providers' own addresses. What is read and visited may raise RetryLater, what is told never."""
 
     def read(self, urls: Iterable[str]) -> Mapping[str, bytes]: ...
 
     def visit(self, url: str) -> None: ...
+
+    def tell(self, url: str, content: Mapping[str, str]) -> None: ...
 
 
 def hooks_blueprint(
@@ -80,7 +82,10 @@ def hooks_blueprint(
         except UserError as error:
             log.error("hook_secret_missing", hook=hook, reason=str(error))
             return problem(503, "", f"the secret of hook {hook!r} cannot be read", hint="see the log")
-        return _answer(parsed, *accept(_delivery(name, hook, body, parsed)))
+        delivery_id, created = accept(_delivery(name, hook, body, parsed))
+        if parsed.callback and created:
+            reach.tell(parsed.callback, _taken(parsed, delivery_id))
+        return _answer(parsed, delivery_id, created)
 
     return blueprint
 
@@ -99,6 +104,11 @@ def _body(limit: int) -> bytes | None:
 
 def _delivery(name: str, hook: str, body: bytes, parsed: Parsed) -> NewDelivery:
     return NewDelivery(name, hook, parsed.key, parsed.verdict, body, parsed.events, parsed.body_digest, parsed.note)
+
+
+def _taken(parsed: Parsed, delivery_id: str) -> dict[str, str]:
+    """What a callback is told (Docker Hub's old documentation: state, description, context)."""
+    return {"state": "success", "context": "nodewise", "description": f"{delivery_id} {parsed.verdict.value}"}
 
 
 def _answer(parsed: Parsed, delivery_id: str, created: bool) -> Response:

@@ -79,7 +79,8 @@ class Trust:
 class Parsed:
     """What a body meant. See ``nodewise.domain.delivery.NewDelivery`` for ``key`` and ``body_digest``.
 
-    ``confirm``: an https address of the provider's that has to be visited for the deliveries to begin.
+    ``confirm``: an https address of the provider's that has to be visited for the deliveries to begin. ``callback``:
+    one that likes to be told that the delivery was taken.
     """
 
     verdict: Verdict
@@ -88,6 +89,7 @@ class Parsed:
     note: str = ""
     body_digest: str = ""
     confirm: str = ""
+    callback: str = ""
 
 
 class Kind(StrEnum):

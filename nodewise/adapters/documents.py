@@ -8,8 +8,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
+import structlog
 
 from nodewise.domain.errors import RetryLater
 
@@ -17,6 +19,8 @@ TIMEOUT = 3.0  # seconds
 KEPT = 3600.0  # seconds
 LARGEST = 256 * 1024  # bytes
 MOST = 64  # addresses
+
+log = structlog.get_logger(__name__)
 
 
 class Documents:
@@ -28,6 +32,7 @@ class Documents:
         self._verify = verify
         self._kept: dict[str, tuple[float, bytes]] = {}
         self._lock = threading.Lock()
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="callback")  # its thread begins with the first one
 
     def read(self, urls: Iterable[str]) -> Mapping[str, bytes]:
         """Each document, by its address. Raises RetryLater where one cannot be had now."""
@@ -36,6 +41,20 @@ class Documents:
     def visit(self, url: str) -> None:
         """Ask for *url* now, whatever is kept. Raises RetryLater."""
         self._get(url)
+
+    def tell(self, url: str, content: Mapping[str, str]) -> None:
+        """Post *content*, aside and once. That it fails is noted, and is nobody's matter."""
+        self._aside.submit(self._post, url, dict(content))
+
+    def _post(self, url: str, content: Mapping[str, str]) -> None:
+        host = url.partition("://")[2].partition("/")[0]
+        try:
+            with requests.post(
+                url, json=content, timeout=TIMEOUT, allow_redirects=False, verify=self._verify
+            ) as answer:
+                log.info("callback_told", host=host, status=answer.status_code)
+        except requests.RequestException as error:
+            log.info("callback_not_told", host=host, reason=type(error).__name__)
 
     def _one(self, url: str) -> bytes:
         with self._lock:

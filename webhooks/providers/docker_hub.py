@@ -6,11 +6,13 @@ Source: https://docs.docker.com/docker-hub/repos/manage/webhooks/.
 - There is neither a digest nor an id: the registry says what the tag is, and the key is the body's digest. The same
   tag pushed again makes another body, for ``push_data.pushed_at`` (an integer or a float, in seconds, which is not
   read) is in it; two pushes within a second are alike only when both names are, and then the second has nothing to add.
-- ``callback_url`` is no longer documented, and is left alone: nothing waits for it.
+- ``callback_url`` is no longer documented: it is answered where it is Docker Hub's own, and nothing hangs on it.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 from nodewise.config.hooks import HookConfig
@@ -34,6 +36,7 @@ ABOUT = About(
     tested="bodies as Docker Hub sends them; not Docker Hub itself",
     secret_in_url="Docker Hub signs nothing, and can be given nothing but an address",  # noqa: S106
 )
+CALLBACK = re.compile(r"https://registry\.hub\.docker\.com/u/[\w./-]{1,300}", re.ASCII)
 FIELDS = ("repository.repo_name", "push_data.tag", "")
 
 
@@ -44,7 +47,11 @@ def verify(incoming: Incoming, trust: Trust) -> None:
 
 def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
     """The tag that was pushed. Raises Unreadable."""
-    return parsed([_pushed(read_json(incoming.body), hook.registry or HUB)], digest(incoming.body))
+    data = read_json(incoming.body)
+    found = parsed([_pushed(data, hook.registry or HUB)], digest(incoming.body))
+    callback = data.get("callback_url")
+    ours = isinstance(callback, str) and CALLBACK.fullmatch(callback)
+    return replace(found, callback=str(callback)) if ours else found
 
 
 def _pushed(data: dict[str, Any], registry: str) -> ImagePushed | str:

@@ -98,3 +98,18 @@ def test_real_deliveries_are_understood():
         (ImagePushed("docker.io/karolisr/keel", "0.1.7"),),
         (ImagePushed("docker.io/svendowideit/testhook", "latest"),),
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://registry.hub.docker.com/u/team/shop/hook/2141b5bi5i5b02bec211i4eeih0242eg11000a/", True),
+        ("https://registry.hub.docker.com.evil.example/u/team", False),
+        ("https://registry.hub.docker.com@evil.example/u/team", False),
+        ("http://registry.hub.docker.com/u/team", False),
+        (7, False),
+    ],
+)
+def test_a_callback_is_told_where_it_is_docker_hubs_own(url, told):
+    content = json.loads(body("docker-hub/push.json")) | {"callback_url": url}
+    assert bool(parse("docker-hub", json.dumps(content).encode()).callback) is told
