@@ -28,7 +28,8 @@ ABOUT = About(
     setup=(
         "Copy webhooks/post-receive to hooks/post-receive of the bare repository, and make it executable; then",
         "git config nodewise.url {url}",
-        "git config nodewise.secret {secret}",
+        "git config nodewise.secretFile FILE, which holds {secret} and can be read by whoever runs git there",
+        "git config nodewise.repository as in nodewise.yaml, where that is not the path",
     ),
     tested="git itself, over HTTP and SSH-like local pushes",
 )

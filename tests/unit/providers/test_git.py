@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from nodewise.domain.events import CodePushed
+from tests.gitrepo import HOOK
 from tests.unit.providers.parts import COMMIT, NOW, SECRET, body, parse, verify
-from webhooks.provider import BadSignature, Unreadable
+from webhooks.provider import BadSignature, Unreadable, provider
 
 
 def signed(content: bytes, key: bytes = SECRET, at: float = NOW, id_: str = "git-1") -> dict[str, str]:
@@ -24,6 +26,11 @@ def signed(content: bytes, key: bytes = SECRET, at: float = NOW, id_: str = "git
         "webhook-timestamp": str(int(at)),
         "webhook-signature": "v1," + base64.b64encode(signature).decode(),
     }
+
+
+def test_what_is_to_be_configured_is_what_the_shipped_hook_reads():
+    named = {word for line in provider("git").ABOUT.setup for word in re.findall(r"git config (nodewise\.\w+)", line)}
+    assert named == set(re.findall(r'git\("config", "([\w.]+)"\)', HOOK.read_text()))
 
 
 def test_every_ref_that_moved_is_an_event_and_a_deleted_one_is_none():
