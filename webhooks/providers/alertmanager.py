@@ -44,7 +44,7 @@ ABOUT = About(
         "            credentials: {secret}",
         "In Prometheus, a label on every alert that is of a service: nodewise_service: NAME",
     ),
-    tested="an example as it was received",
+    tested="Alertmanager 0.25 and Prometheus 2.42 themselves, from firing to resolved",
 )
 LONGEST_SUMMARY = 200
 
@@ -80,18 +80,19 @@ def _fired(alert: dict[str, Any], hook: HookConfig) -> AlertFired | str:
     status = text(alert, "status")
     if status != "firing":
         return f"{status[:40]} alerts are not used"
-    labels = alert.get("labels")
-    service = labels.get(hook.service_label) if isinstance(labels, dict) else None
+    given = alert.get("labels")
+    labels = given if isinstance(given, dict) else {}
+    service = labels.get(hook.service_label)
     if not isinstance(service, str) or not service:
         return f"alerts without the label {hook.service_label} are of no service"
     fingerprint, starts_at = text(alert, "fingerprint"), text(alert, "startsAt")
-    return AlertFired(service, fingerprint, starts_at, _summary(alert.get("annotations")), hook.always)
+    return AlertFired(service, fingerprint, starts_at, _summary(alert.get("annotations"), labels), hook.always)
 
 
-def _summary(annotations: Any) -> str:
-    """One line for people. Where it is no text, the alert counts without it."""
+def _summary(annotations: Any, labels: dict[str, Any]) -> str:
+    """One line for people, at least the alert's name. Where even that is no text, the alert counts without it."""
     given = annotations if isinstance(annotations, dict) else {}
-    said = (given.get(name) for name in ("summary", "description"))
+    said = (given.get("summary"), given.get("description"), labels.get("alertname"))
     lines = (first_line(s.strip()).strip() for s in said if isinstance(s, str))
     return next((line[:LONGEST_SUMMARY] for line in lines if line), "")
 

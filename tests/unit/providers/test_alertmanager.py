@@ -86,14 +86,22 @@ def test_a_payload_without_a_version_is_read():
         ({"description": "Disk full\r\nand more"}, "Disk full"),
         ({"summary": " \n", "description": "Disk full"}, "Disk full"),
         ({"summary": "x" * 300}, "x" * 200),
-        ({"summary": 3}, ""),
-        (None, ""),
+        ({"summary": 3}, "TooManyErrors"),
+        (None, "TooManyErrors"),
     ],
 )
-def test_the_summary_is_one_line_and_an_alert_counts_without_it(annotations, summary):
+def test_the_summary_is_one_line_and_the_alerts_name_where_there_is_none(annotations, summary):
     data = group()
     data["alerts"][0]["annotations"] = annotations
     assert told(data).events[0].summary == summary
+
+
+@pytest.mark.parametrize("name", [None, 3, ""])
+def test_an_alert_without_summary_and_name_counts(name):
+    data = group()
+    data["alerts"][0] |= {"annotations": {}}
+    data["alerts"][0]["labels"]["alertname"] = name
+    assert told(data).events[0].summary == ""
 
 
 @pytest.mark.parametrize("missing", ["status", "fingerprint", "startsAt"])
