@@ -34,7 +34,7 @@ def settings_page() -> str:
         "| variable | default | meaning |\n| --- | --- | --- |",
     ]
     for name, field in Settings.model_fields.items():
-        default = field.get_default()
+        default = None if field.default_factory else field.get_default()
         shown = ",".join(default) if isinstance(default, tuple) else default
         shown = "" if shown is None or shown == "" else f"`{shown}`"
         lines.append(f"| `{ENV}{name.upper()}` | {shown} | {field.description} |")

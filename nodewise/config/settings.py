@@ -48,7 +48,8 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=_default_data_dir,
-        description="Where the embedded database, Redis's socket and the machine's own token are.",
+        description="Where the embedded database, Redis's socket and the machine's own token are; not set:"
+        " `/var/lib/nodewise` as root, else `~/.local/share/nodewise`.",
     )
     config: Path | None = Field(default=None, description="The file nodewise.yaml.")
     database_url: str = Field(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nodewise.config.docs import settings_page
 from nodewise.domain.diagram import END, mermaid
 from nodewise.domain.rollout import ACTIVE, TABLE, TERMINAL, Cause, Phase, move
 from tests.docs import DOCS, pages
@@ -16,6 +17,10 @@ from tests.unit.swarm_values import rollout
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
 def test_a_generated_page_is_what_the_code_says_now(path: Path):
     assert path.read_text() == pages()[path], "run ./dev fix"
+
+
+def test_a_default_that_is_found_out_at_the_start_is_told_in_words():
+    assert "Undefined" not in settings_page()
 
 
 def test_the_diagram_tells_of_the_detour_over_clearing_to_every_ending_that_may_need_it():
