@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import ssl
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.product import free_port, wait_for
@@ -31,6 +33,14 @@ def missing(*programs: str) -> str:
     """Why a test cannot run here; empty when it can."""
     lost = [name for name in programs if shutil.which(name) is None]
     return f"{', '.join(lost)} is missing: run ./dev setup as root" if lost else ""
+
+
+def need(*programs: str) -> None:
+    """Skip what cannot run here; in CI that is a failure."""
+    if reason := missing(*programs):
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 class Server(ThreadingHTTPServer):
@@ -192,23 +202,31 @@ def child(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
+def running_prometheus(folder: Path, config: str) -> Iterator[str]:
+    """The URL of a Prometheus that keeps everything in *folder*: it takes its first look after five seconds."""
+    port = free_port()
+    (folder / "prometheus.yml").write_text(config)
+    command = (
+        "prometheus",
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    )
+    with child(*command, log=folder / "prometheus.log"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
 def prometheus() -> Iterator[str]:
-    """The URL of a Prometheus that is about to scrape METRICS: it takes its first look after five seconds."""
+    """The URL of a Prometheus that is about to scrape METRICS."""
     with tempfile.TemporaryDirectory(prefix="nodewise-prometheus-") as name, serving() as exporter:
-        folder, port = Path(name), free_port()
         target = f"'127.0.0.1:{exporter.port}'"
-        (folder / "prometheus.yml").write_text(
+        config = (
             "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\n"
             f"scrape_configs: [{{job_name: app, honor_labels: true, static_configs: [{{targets: [{target}]}}]}}]\n"
         )
-        command = (
-            "prometheus",
-            f"--config.file={folder}/prometheus.yml",
-            f"--storage.tsdb.path={folder}/data",
-            f"--web.listen-address=127.0.0.1:{port}",
-        )
-        with child(*command, log=folder / "log"):
-            yield f"http://127.0.0.1:{port}"
+        with running_prometheus(Path(name), config) as url:
+            yield url
 
 
 def has_scraped(url: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from tests.integration.gate_parts import (
     dripping,
     has_scraped,
     missing,
+    need,
     prometheus,
     serving,
     trusted_nowhere,
@@ -42,13 +42,6 @@ def read(name: str, place: Place = PLACE, **config: object) -> Reading:
     found = gates.read(GatePlan(name, 1.0, 1, 1, {"timeout": 10.0, **config}), place)
     assert (found.gate, found.node_id, found.at) == (name, place.node.id, place.now)
     return found
-
-
-def need(*programs: str) -> None:
-    if reason := missing(*programs):
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 # -- http ------------------------------------------------------------------------------------------
