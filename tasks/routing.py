@@ -19,6 +19,7 @@ from nodewise.domain.ids import new_id
 from nodewise.domain.images import ImageName
 from nodewise.domain.rollout import COMING, Cause, Kind, Phase, Rollout, move
 from nodewise.domain.swarm import ServiceView
+from nodewise.domain.urls import same_repository
 from nodewise.strategies import cells
 
 
@@ -229,18 +230,3 @@ def _match_build(deps: Deps, stored: StoredEvent, event: CodePushed, name: str, 
         args=config.args,
     )
     return Match(name, f"build {build.id}", build=build)
-
-
-def same_repository(configured: str, pushed: str) -> bool:
-    """Whether two addresses name one repository: scheme, user, a final ``.git`` and slash do not matter."""
-    return _essence(configured) == _essence(pushed)
-
-
-def _essence(url: str) -> str:
-    text = url.strip().rstrip("/").removesuffix(".git")
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        rest = text if text.startswith("/") else text.replace(":", "/", 1)
-    elif scheme == "file":
-        return rest
-    return rest.rpartition("@")[2].lower() if not rest.startswith("/") else rest
