@@ -7,6 +7,7 @@ from nodewise.config.hooks import HookConfig
 from nodewise.config.labels import LABELS, PREFIX
 from nodewise.config.settings import PREFIX as ENV
 from nodewise.config.settings import Settings
+from nodewise.config.telling import NotificationConfig, StatusConfig
 
 
 def labels_page() -> str:
@@ -44,6 +45,8 @@ def settings_page() -> str:
         ("`hooks.<name>`", HookConfig),
         ("`builds.<name>`", BuildConfig),
         ("`registries.<host>`", RegistryConfig),
+        ("`notifications`, each", NotificationConfig),
+        ("`statuses.<name>`", StatusConfig),
     ):
         lines.append(f"\n## {title}\n\n| key | meaning |\n| --- | --- |")
         lines += [f"| `{key}` | {field.description} |" for key, field in model.model_fields.items()]

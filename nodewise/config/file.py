@@ -1,4 +1,7 @@
-"""The file nodewise.yaml: hooks, builds, registries, defaults for labels. Its schema, and errors that name the path."""
+"""The file nodewise.yaml: hooks, builds, registries, defaults for labels, and (in ``telling``) who is told.
+
+Its schema, and errors that name the path.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,16 @@ from typing import Annotated
 import yaml
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 
-from nodewise.config.hooks import HookConfig, Model, as_list, nearest
+from nodewise.config.hooks import HookConfig
 from nodewise.config.secrets import read_secret
+from nodewise.config.shapes import Section, as_list, nearest
+from nodewise.config.telling import NotificationConfig, StatusConfig
 from nodewise.domain.errors import UserError
 
 PLACEHOLDERS = ("branch", "sha", "short_sha", "tag", "version")
 
 
-class BuildConfig(Model):
+class BuildConfig(Section):
     """What is built from which repository."""
 
     git: str = Field(description="The repository's URL, as the git server names itself in its events.")
@@ -56,7 +61,7 @@ class BuildConfig(Model):
         return self.image.format(**values)
 
 
-class RegistryConfig(Model):
+class RegistryConfig(Section):
     """A login for one registry."""
 
     username: str = Field(description="The user.")
@@ -77,13 +82,17 @@ class RegistryConfig(Model):
         return {"username": self.username, "password": self.password.get_secret_value()}
 
 
-class FileConfig(Model):
+class FileConfig(Section):
     """The whole file."""
 
     hooks: dict[str, HookConfig] = Field(default={}, description="Places where deliveries come in, by name.")
     builds: dict[str, BuildConfig] = Field(default={}, description="What is built from git, by name.")
     registries: dict[str, RegistryConfig] = Field(default={}, description="Logins, by registry host.")
     defaults: dict[str, str] = Field(default={}, description="Defaults for service labels, without 'nodewise.'.")
+    notifications: list[NotificationConfig] = Field(default=[], description="People who are told what becomes of it.")
+    statuses: dict[Annotated[str, Field(max_length=64)], StatusConfig] = Field(
+        default={}, description="Git servers that are told what became of a commit, by name."
+    )
 
 
 def load_file(path: Path | None) -> FileConfig:
@@ -123,8 +132,14 @@ def _first(error: ValidationError) -> str:
 
 
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:
-    models: dict[str, type[Model]] = {"hooks": HookConfig, "builds": BuildConfig, "registries": RegistryConfig}
-    model: type[Model] = models.get(str(location[0]), FileConfig) if len(location) > 1 else FileConfig
+    models: dict[str, type[Section]] = {
+        "hooks": HookConfig,
+        "builds": BuildConfig,
+        "registries": RegistryConfig,
+        "notifications": NotificationConfig,
+        "statuses": StatusConfig,
+    }
+    model: type[Section] = models.get(str(location[0]), FileConfig) if len(location) > 1 else FileConfig
     return list(model.model_fields)
 
 

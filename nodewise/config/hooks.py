@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from nodewise.config.secrets import read_secret
+from nodewise.config.shapes import Section, as_list, nearest
 
 PROVIDERS = (
     "alertmanager",
@@ -54,15 +54,7 @@ SECRETLESS = ("amazon-ecr", "google-artifact-registry")  # signed with keys that
 NAMELESS = ("nexus", "zot")
 
 
-def as_list(value: object) -> object:
-    return [value] if isinstance(value, (str, Path)) else value
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class HookConfig(Model):
+class HookConfig(Section):
     """One place where deliveries come in: ``POST /hooks/<provider>[/<name>]``."""
 
     provider: str = Field(description="Who calls, and how it signs.")
@@ -146,9 +138,3 @@ class HookConfig(Model):
         """The secrets in force now; files are read each time, so that a rotation needs no restart."""
         read = [read_secret(path, "secrets_files") for path in self.secrets_files]
         return [s.encode() for s in (*(s.get_secret_value() for s in self.secrets), *read)]
-
-
-def nearest(word: str, words: Any) -> str:
-    """A hint at the one of *words* that may have been meant; empty where none is near."""
-    near = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from nodewise.config.file import BuildConfig, FileConfig, load_file
@@ -89,6 +89,10 @@ class Settings(BaseSettings):
     prometheus_url: str = Field(
         default="", description="The server that Prometheus gates ask, `http(s)://HOST:PORT`, without a login."
     )
+    public_url: str = Field(
+        default="",
+        description="Where people reach Nodewise, `http(s)://HOST[/PATH]`, for links in what they are told.",
+    )
     git_allow_local: bool = Field(default=False, description="Whether builds may name repositories by local path.")
 
     @field_validator("docker_hosts", mode="before")
@@ -96,13 +100,14 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(h.strip() for h in value.split(",") if h.strip()) if isinstance(value, str) else value
 
-    @field_validator("prometheus_url")
+    @field_validator("prometheus_url", "public_url")
     @classmethod
-    def _is_server(cls, value: str) -> str:
+    def _is_server(cls, value: str, info: ValidationInfo) -> str:
         try:
             return server_url(value) if value else value
         except (ValueError, UserError):
-            raise ValueError("allowed is http(s)://HOST:PORT, without a login (see docs/gates.md)") from None
+            page = "notifications" if info.field_name == "public_url" else "gates"
+            raise ValueError(f"allowed is http(s)://HOST:PORT, without a login (see docs/{page}.md)") from None
 
     @classmethod
     def settings_customise_sources(
@@ -131,6 +136,11 @@ class Settings(BaseSettings):
     @property
     def builds(self) -> Mapping[str, BuildConfig]:
         return self.file.builds
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is anybody to be told what becomes of rollouts and builds."""
+        return bool(self.file.notifications or self.file.statuses)
 
     @property
     def label_defaults(self) -> Mapping[str, str]:
