@@ -15,6 +15,7 @@ class Verb(StrEnum):
     ADVANCE = "advance"  # subject: a rollout
     ROLLBACK = "rollback"  # subject: a rollout
     WATCH = "watch"  # subject: a service's id; none: all of them
+    TELL = "tell"  # subject: a rollout or a build
     SWEEP = "sweep"  # no subject
 
 
@@ -26,6 +27,7 @@ QUEUES: dict[Verb, str] = {
     Verb.ADVANCE: "jobs",
     Verb.ROLLBACK: "rollbacks",
     Verb.WATCH: "jobs",
+    Verb.TELL: "jobs",
     Verb.SWEEP: "jobs",
 }
 

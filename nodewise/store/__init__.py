@@ -20,25 +20,28 @@ from nodewise.store.gathering import Gathering
 from nodewise.store.locks import LockQueries
 from nodewise.store.outbox import Lease, OutboxQueries
 from nodewise.store.rollouts import RolloutQueries
+from nodewise.store.telling import TellingQueries
 
 __all__ = ["Accepted", "Lease", "Store"]
 
 
-class Store(DeliveryQueries, RolloutQueries, BuildQueries, OutboxQueries, AccessQueries, LockQueries):
+class Store(DeliveryQueries, RolloutQueries, BuildQueries, OutboxQueries, AccessQueries, LockQueries, TellingQueries):
     """Everything that is kept. For several threads and processes; raises RetryLater when it is out of reach."""
 
-    def __init__(self, database: Database, chance: Chance) -> None:
+    def __init__(self, database: Database, chance: Chance, tells: bool = False) -> None:
         self._db = database
         self._chance = chance
         self._gathering = Gathering(self._accept_all)
+        self._tells = tells
 
     @classmethod
-    def open(cls, url: str, chance: Chance = secrets.randbits) -> Store:
+    def open(cls, url: str, chance: Chance = secrets.randbits, tells: bool = False) -> Store:
         """The store at *url* (``sqlite:////path``, ``postgresql://…``). Connects when first used.
 
-        *chance*: for the ids that it makes.
+        *chance*: for the ids that it makes. *tells*: whether there is anybody to be told what becomes of rollouts and
+        builds.
         """
-        return cls(Database(url), chance)
+        return cls(Database(url), chance, tells)
 
     def migrate(self) -> None:
         """Bring the schema up to date."""

@@ -7,19 +7,20 @@ from dataclasses import replace
 
 from sqlalchemy import func, select, update
 
-from nodewise.domain.build import Build
+from nodewise.domain.build import Build, BuildState
 from nodewise.domain.errors import LostRace
 from nodewise.domain.jobs import Job
 from nodewise.store import outbox as box
 from nodewise.store.codec import build_of, build_row, clean
 from nodewise.store.database import Database
 from nodewise.store.schema import build_logs, builds
+from nodewise.store.telling import TellingQueries
 
 LOG_CAP = 4 * 1024 * 1024  # characters
 CUT = "\n[the log is cut here: it is longer than 4 MiB]\n"
 
 
-class BuildQueries:
+class BuildQueries(TellingQueries):
     """Queries on builds."""
 
     _db: Database
@@ -41,6 +42,14 @@ class BuildQueries:
             row = c.execute(select(builds).where(*same).order_by(builds.c.id.desc()).limit(1)).one_or_none()
         return None if row is None else build_of(row._mapping)
 
+    def build_behind(self, image: str, digest: str) -> Build | None:
+        """The newest build that was pushed as *digest*; where none is known, as *image*."""
+        same = builds.c.digest == digest if digest else builds.c.image == image
+        query = select(builds).where(same, builds.c.state == BuildState.PUSHED.value).order_by(builds.c.id.desc())
+        with self._db.read() as c:
+            row = c.execute(query.limit(1)).one_or_none()
+        return None if row is None else build_of(row._mapping)
+
     def save_build(self, build: Build, now: float, jobs: Iterable[Job] = ()) -> Build:
         """Save by compare-and-set, with jobs, in one transaction. Raises LostRace."""
         after = build.version + 1
@@ -53,6 +62,7 @@ class BuildQueries:
             if done.rowcount != 1:
                 raise LostRace(f"build {build.id} was saved by someone else since version {build.version}")
             box.put(self._db, c, jobs, now)
+            self._worth_telling(c, [build.id], now)
         return replace(build, version=after)
 
     def append_build_log(self, build_id: str, text: str) -> None:

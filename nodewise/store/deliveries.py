@@ -25,6 +25,7 @@ from nodewise.store.codec import build_row, clean, delivery_of, event_of, rollou
 from nodewise.store.database import Database
 from nodewise.store.gathering import Gathering
 from nodewise.store.schema import builds, deliveries, events, outbox, rejected, rollouts
+from nodewise.store.telling import TellingQueries
 
 TRIES = 3
 _INSERT_DELIVERY, _INSERT_EVENT = deliveries.insert(), events.insert()  # made once, and not anew each time
@@ -54,7 +55,7 @@ class Rejected:
     last_at: float
 
 
-class DeliveryQueries:
+class DeliveryQueries(TellingQueries):
     """Queries on deliveries and events."""
 
     _db: Database
@@ -237,6 +238,7 @@ class DeliveryQueries:
                     raise LostRace(f"event {event_id} is done already")
                 _insert_started(c, rollouts, builds)
                 box.put(self._db, c, jobs, now)
+                self._worth_telling(c, [*(r.id for r in rollouts), *(b.id for b in builds)], now)
                 c.execute(delete(outbox).where(outbox.c.verb == Verb.PLAN.value, outbox.c.subject == event_id))
         except IntegrityError as error:
             raise LostRace(f"another event has started what {event_id} asks for") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from nodewise.domain.locks import Lock
 from nodewise.domain.release import Release, ReleaseState
 from nodewise.domain.rollout import ACTIVE, TERMINAL, Kind, Phase, Rollout
 from nodewise.domain.steps import Reading, Step
+from nodewise.domain.telling import occasion
 from nodewise.domain.watching import Going
 from nodewise.store import access
 from nodewise.store import outbox as box
@@ -34,6 +35,7 @@ from nodewise.store.codec import (
 from nodewise.store.database import Database
 from nodewise.store.locks import put_locks
 from nodewise.store.schema import outbox, readings, releases, rollouts, steps
+from nodewise.store.telling import TellingQueries
 
 _TERMINAL = [p.value for p in TERMINAL]
 _ACTIVE = [p.value for p in ACTIVE]
@@ -68,7 +70,7 @@ _LOOKS = exists().where(outbox.c.verb == Verb.ADVANCE.value, outbox.c.subject ==
 _FORGOTTEN = select(rollouts.c.id).where(rollouts.c.phase.in_(_GOING), ~_LOOKS)
 
 
-class RolloutQueries:
+class RolloutQueries(TellingQueries):
     """Queries on rollouts and releases."""
 
     _db: Database
@@ -82,6 +84,7 @@ class RolloutQueries:
         with self._db.write() as c:
             c.execute(rollouts.insert().values(rollout_row(rollout) | {"version": rollout.version}))
             box.put(self._db, c, [job], now)
+            self._worth_telling(c, [rollout.id], now)
             access.insert_audit(c, [Audit(now, who, rollout.kind.value, rollout.service, f"{rollout.id}: {wanted}")])
         return (job,)
 
@@ -117,6 +120,7 @@ class RolloutQueries:
                 for service, number, state in release_states:
                     _set_state(c, service, number, state)
                 box.put(self._db, c, jobs, now)
+                self._worth_telling(c, _news([*changed, *new], before), now)
                 access.insert_audit(c, audit)
         except IntegrityError as error:
             services = ", ".join(sorted({r.service for r in changed}))
@@ -312,6 +316,11 @@ class RolloutQueries:
     def _releases(self, query: Select[tuple[object, ...]]) -> list[Release]:
         with self._db.read() as c:
             return [release_of(r._mapping) for r in c.execute(query)]
+
+
+def _news(saved: Iterable[Rollout], before: Rollout | None) -> Iterator[str]:
+    """Those that may have come to where a person wants to know of it. Where it is not known, whoever tells will see."""
+    return (r.id for r in saved if before is None or r.id != before.id or occasion(r) != occasion(before))
 
 
 def _insert_release(c: Connection, release: Release) -> None:

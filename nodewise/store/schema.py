@@ -198,6 +198,7 @@ builds = Table(
     Column("started_at", Float),
     Column("ended_at", Float),
     Index("ix_builds_commit", "name", "commit"),
+    Index("ix_builds_digest", "digest"),
 )
 
 build_logs = Table(
@@ -220,6 +221,17 @@ outbox = Table(
     Column("rev", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("last_error", Text, nullable=False),
+)
+
+told = Table(
+    "told",
+    metadata,
+    Column("subject", String(32), primary_key=True),  # a rollout or a build
+    Column("channel", String(80), primary_key=True),
+    Column("occasion", String(80), nullable=False),
+    Column("kept", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due_at", Float, nullable=False),
 )
 
 locks = Table(
