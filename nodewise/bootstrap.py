@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Semaphore
 
 from nodewise import gates
 from nodewise.adapters.builder import DockerBuilder
+from nodewise.adapters.channels import channels
 from nodewise.adapters.engine import SwarmEngine
 from nodewise.adapters.git import GitCli
 from nodewise.config.settings import Settings
@@ -17,10 +19,11 @@ from nodewise.domain.errors import RetryLater
 from nodewise.domain.ids import Chance
 from nodewise.domain.jobs import Job
 from nodewise.domain.rollout import POLL
-from nodewise.ports import Builder, Clock, Engine, Git, Queue, ReadGate
+from nodewise.ports import Builder, Channel, Clock, Engine, Git, Queue, ReadGate
 from nodewise.store import Store
 
 ASIDE = 8  # questions put to the swarm side by side; its threads begin with the first one, after every fork
+TELLERS = 2  # jobs of one worker that tell at a time: channels may be slow, and rollouts want the other threads
 WATCHER = "watcher"  # the lease of the one process that watches the swarm
 
 
@@ -37,6 +40,9 @@ class Deps:
     clock: Clock
     build_slots: Semaphore
     read_gate: ReadGate = gates.read
+    channels: Sequence[Channel] = ()
+    tellers: Semaphore = field(default_factory=lambda: Semaphore(TELLERS))
+    away: dict[str, float] = field(default_factory=dict)  # channels that did not answer, and until when they are left
     pulse: Pulse = field(default_factory=lambda: Pulse())
     chance: Chance = secrets.randbits
     aside: Executor = field(default_factory=lambda: ThreadPoolExecutor(ASIDE, thread_name_prefix="aside"))
@@ -78,11 +84,12 @@ def build_deps(settings: Settings, queue: Queue | None = None) -> Deps:
     """Everything real, lazily connected: nothing here talks to the network yet."""
     return Deps(
         settings=settings,
-        store=Store.open(settings.database_url),
+        store=Store.open(settings.database_url, tells=settings.tells),
         engine=SwarmEngine(settings.docker_hosts, settings.registry_auth),
         builder=DockerBuilder(settings.build_host or settings.docker_hosts[0], settings.registry_auth),
         git=GitCli(allow_local=settings.git_allow_local),
         queue=queue or NoQueue(),
         clock=SystemClock(),
         build_slots=Semaphore(settings.concurrent_builds),
+        channels=channels(settings),
     )

@@ -13,6 +13,7 @@ from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job
 from nodewise.domain.steps import GatePlan, Place, Reading
 from nodewise.domain.swarm import NodeView, ResolvedImage, ServiceView, Spec, TaskView
+from nodewise.domain.told import Told
 
 
 class Engine(Protocol):
@@ -102,6 +103,24 @@ class Queue(Protocol):
 
     def publish(self, job: Job, delay: float = 0.0) -> None:
         """Ask for *job* to be run in *delay* seconds. Raises RetryLater when the queue is out of reach."""
+
+
+class Channel(Protocol):
+    """Somebody who is told what becomes of rollouts and builds: people, or the place that a commit came from."""
+
+    @property
+    def name(self) -> str:
+        """Its place in the configuration: what was told is kept by it, and errors name it."""
+
+    def wants(self, told: Told) -> bool:
+        """Whether this is told here at all."""
+
+    def tell(self, told: Told, kept: str) -> str:
+        """Tell it. Raises RetryLater, or GiveUp where trying again would not help.
+
+        What it returns, if anything, is to be kept and to be told with once more; *kept* is what was kept of this
+        subject before.
+        """
 
 
 class Clock(Protocol):

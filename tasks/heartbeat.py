@@ -13,7 +13,7 @@ from nodewise.domain.errors import NodewiseError
 from nodewise.domain.jobs import Verb
 from nodewise.store import Lease
 
-LONG = (Verb.BUILD, Verb.PUSH)
+LONG = (Verb.BUILD, Verb.PUSH, Verb.TELL)
 SOON = 1.0  # seconds until a lease that could not be extended is tried to be, at the latest
 
 log = structlog.get_logger(__name__)

@@ -28,6 +28,7 @@ from tasks.plan import plan
 from tasks.push import push
 from tasks.rollback import rollback
 from tasks.sweep import AHEAD, sweep
+from tasks.tell import tell
 from tasks.watch import watch
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ RULES: Mapping[Verb, Rule] = {
     Verb.BUILD: Rule(build, lease=20.0, attempts=10),
     Verb.PUSH: Rule(push, lease=20.0, attempts=60),
     Verb.WATCH: Rule(watch, lease=30.0, attempts=20),
+    Verb.TELL: Rule(tell, lease=30.0, attempts=20),
 }
 LONGEST_WAIT = 15.0
 
@@ -142,8 +144,8 @@ def _end(deps: Deps, job: Job, reason: str) -> Iterable[Job]:
             deps.store.append_build_log(found.id, f"\n{reason}\n")
             deps.store.save_build(replace(found, state=BuildState.FAILED, error=reason, ended_at=now), now)
         return ()
-    if job.verb is Verb.WATCH:
-        return ()  # nothing hangs on it: the next one is asked for within seconds
+    if job.verb in (Verb.WATCH, Verb.TELL):
+        return ()  # nothing hangs on it: the next change asks for it again
     if job.subject.startswith("g-"):
         return _end_app(deps, job.subject, reason)
     if not job.subject.startswith("r-"):

@@ -7,9 +7,18 @@ simulated swarm and on a real one. ``SimulatedGit`` and ``SimulatedBuilder`` mak
 
 from nodewise.testing.app import App
 from nodewise.testing.builder import SimulatedBuilder
+from nodewise.testing.channel import RecordingChannel
 from nodewise.testing.clock import ManualClock
 from nodewise.testing.git import SimulatedGit
 from nodewise.testing.queue import MemoryQueue
 from nodewise.testing.swarm import SimulatedSwarm
 
-__all__ = ["App", "ManualClock", "MemoryQueue", "SimulatedBuilder", "SimulatedGit", "SimulatedSwarm"]
+__all__ = [
+    "App",
+    "ManualClock",
+    "MemoryQueue",
+    "RecordingChannel",
+    "SimulatedBuilder",
+    "SimulatedGit",
+    "SimulatedSwarm",
+]
