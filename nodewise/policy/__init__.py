@@ -16,6 +16,10 @@ from nodewise.domain.errors import UserError
 class Policy(Protocol):
     """Decides about tags alone. ``str()`` gives the label's value back."""
 
+    @property
+    def ordered(self) -> bool:
+        """Whether two tags can be told apart by their names alone; without an order the last push wins."""
+
     def admits(self, tag: str) -> bool:
         """Whether *tag* is one that this policy follows."""
 

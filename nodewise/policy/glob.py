@@ -14,6 +14,10 @@ class Glob:
 
     pattern: str
 
+    @property
+    def ordered(self) -> bool:
+        return False
+
     def admits(self, tag: str) -> bool:
         return fnmatch.fnmatchcase(tag, self.pattern)
 

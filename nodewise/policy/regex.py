@@ -18,6 +18,10 @@ class Regex:
 
     pattern: re.Pattern[str]
 
+    @property
+    def ordered(self) -> bool:
+        return self.pattern.groups > 0
+
     def admits(self, tag: str) -> bool:
         return self.pattern.fullmatch(tag) is not None
 

@@ -11,6 +11,10 @@ from nodewise.domain.errors import UserError
 class Same:
     """Follows whatever tag the service has."""
 
+    @property
+    def ordered(self) -> bool:
+        return False
+
     def admits(self, tag: str) -> bool:
         return bool(tag)
 

@@ -38,6 +38,10 @@ class Semver:
     text: str
     alternatives: tuple[tuple[Bound, ...], ...]
 
+    @property
+    def ordered(self) -> bool:
+        return True
+
     def admits(self, tag: str) -> bool:
         version = version_of(tag)
         return version is not None and any(_within(version, bounds) for bounds in self.alternatives)

@@ -31,6 +31,14 @@ def test_a_policy_admits_what_it_says_and_nothing_else(text, good, bad):
     assert str(policy) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "ordered"),
+    [("semver:^1", True), (r"regex:v(\d+)", True), (r"regex:v\d+", False), ("glob:*", False), ("same", False)],
+)
+def test_a_policy_says_whether_tags_can_be_told_apart_by_their_names(text, ordered):
+    assert parse(text).ordered is ordered
+
+
 def test_same_follows_the_tag_that_runs_and_no_other():
     policy = parse("same")
     assert policy.admits("main")
