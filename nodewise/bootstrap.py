@@ -14,12 +14,13 @@ from nodewise.adapters.builder import DockerBuilder
 from nodewise.adapters.channels import channels
 from nodewise.adapters.engine import SwarmEngine
 from nodewise.adapters.git import GitCli
+from nodewise.adapters.registry import OciRegistry
 from nodewise.config.settings import Settings
 from nodewise.domain.errors import RetryLater
 from nodewise.domain.ids import Chance
 from nodewise.domain.jobs import Job
 from nodewise.domain.rollout import POLL
-from nodewise.ports import Builder, Channel, Clock, Engine, Git, Queue, ReadGate
+from nodewise.ports import Builder, Channel, Clock, Engine, Git, Queue, ReadGate, Registry
 from nodewise.store import Store
 
 ASIDE = 8  # questions put to the swarm side by side; its threads begin with the first one, after every fork
@@ -36,6 +37,7 @@ class Deps:
     engine: Engine
     builder: Builder
     git: Git
+    registry: Registry
     queue: Queue
     clock: Clock
     build_slots: Semaphore
@@ -43,6 +45,7 @@ class Deps:
     channels: Sequence[Channel] = ()
     tellers: Semaphore = field(default_factory=lambda: Semaphore(TELLERS))
     away: dict[str, float] = field(default_factory=dict)  # channels that did not answer, and until when they are left
+    started_at: float = 0.0  # when this process began
     pulse: Pulse = field(default_factory=lambda: Pulse())
     chance: Chance = secrets.randbits
     aside: Executor = field(default_factory=lambda: ThreadPoolExecutor(ASIDE, thread_name_prefix="aside"))
@@ -82,14 +85,17 @@ class NoQueue:
 
 def build_deps(settings: Settings, queue: Queue | None = None) -> Deps:
     """Everything real, lazily connected: nothing here talks to the network yet."""
+    clock = SystemClock()
     return Deps(
         settings=settings,
         store=Store.open(settings.database_url, tells=settings.tells),
         engine=SwarmEngine(settings.docker_hosts, settings.registry_auth),
         builder=DockerBuilder(settings.build_host or settings.docker_hosts[0], settings.registry_auth),
         git=GitCli(allow_local=settings.git_allow_local),
+        registry=OciRegistry(settings.registry_auth, settings.registry_address),
         queue=queue or NoQueue(),
-        clock=SystemClock(),
+        clock=clock,
         build_slots=Semaphore(settings.concurrent_builds),
         channels=channels(settings),
+        started_at=clock.now(),
     )

@@ -63,6 +63,19 @@ class Engine(Protocol):
         """Swarm-scoped events as they come; ends when the connection does. A hint, never the truth."""
 
 
+class Registry(Protocol):
+    """Registries, asked from Nodewise's own machine. What is rolled out is what the engine says (``resolve``)."""
+
+    def tags(self, image: ImageName) -> Sequence[str]:
+        """Every tag of the image's repository.
+
+        Raises NotFound where there is no such repository, UserError where access is refused, RetryLater.
+        """
+
+    def digest(self, image: ImageName) -> str:
+        """What the image's tag stands for. Raises as ``tags`` does."""
+
+
 class ReadGate(Protocol):
     """Asks a gate once, at one place."""
 

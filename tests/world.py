@@ -46,7 +46,7 @@ class World:
         self.swarm = SimulatedSwarm(self.clock, nodes, seed)
         self.chance = random.Random(seed).getrandbits  # ids, too, are the same every time
         self.url = f"sqlite:///{folder}/nodewise.db"
-        self.settings = Settings(data_dir=folder, **settings)
+        self.settings = Settings(data_dir=folder, **{"catch_up": 0.0, **settings})  # pushes are told by the story
         self.deps = self.new_worker()
         self.deps.store.migrate()
         self._swept = self.clock.now()
@@ -59,12 +59,14 @@ class World:
             engine=self.swarm,
             builder=Unused(),
             git=Unused(),
+            registry=self.swarm.registry,
             queue=self.queue,
             clock=self.clock,
             build_slots=Semaphore(1),
             read_gate=self.swarm.read_gate,
             chance=self.chance,
             aside=Inline(),
+            started_at=self.clock.now(),
         )
         return replace(made, **parts)
 

@@ -9,9 +9,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from nodewise.config.hooks import HookConfig
 from nodewise.config.secrets import read_secret
@@ -62,20 +63,39 @@ class BuildConfig(Section):
 
 
 class RegistryConfig(Section):
-    """A login for one registry."""
+    """One registry: a login for it, where it wants one, and where Nodewise itself finds it."""
 
-    username: str = Field(description="The user.")
+    username: str = Field(default="", description="The user.")
     password: SecretStr | None = Field(default=None, description="The password; better in a file.")
     password_file: Path | None = Field(default=None, description="A file with the password, read for each use.")
 
+    address: str = Field(
+        default="",
+        description="Where Nodewise itself asks for tags, such as `http://registry:5000`; empty: `https://` and the"
+        " host, or `http://` for this machine's own.",
+    )
+
+    @field_validator("address")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or value.rstrip("/") != f"{parts.scheme}://{parts.netloc}"):
+            raise ValueError("allowed is http(s)://HOST:PORT")
+        if "@" in parts.netloc:
+            raise ValueError("a login stands in username and password")
+        return value.rstrip("/")
+
     @model_validator(mode="after")
     def _one_password(self) -> RegistryConfig:
-        if (self.password is None) == (self.password_file is None):
-            raise ValueError("give either password or password_file")
+        passwords = (self.password is not None) + (self.password_file is not None)
+        if passwords != bool(self.username) or not (self.username or self.address):
+            raise ValueError("give username and either password or password_file, or an address alone")
         return self
 
-    def login(self) -> Mapping[str, str]:
-        """username and password, as the engine wants them."""
+    def login(self) -> Mapping[str, str] | None:
+        """username and password, as the engine wants them, where there are any."""
+        if not self.username:
+            return None
         if self.password_file is not None:
             return {"username": self.username, "password": read_secret(self.password_file, "password_file")}
         assert self.password is not None
@@ -87,7 +107,7 @@ class FileConfig(Section):
 
     hooks: dict[str, HookConfig] = Field(default={}, description="Places where deliveries come in, by name.")
     builds: dict[str, BuildConfig] = Field(default={}, description="What is built from git, by name.")
-    registries: dict[str, RegistryConfig] = Field(default={}, description="Logins, by registry host.")
+    registries: dict[str, RegistryConfig] = Field(default={}, description="Logins and addresses, by registry host.")
     defaults: dict[str, str] = Field(default={}, description="Defaults for service labels, without 'nodewise.'.")
     notifications: list[NotificationConfig] = Field(default=[], description="People who are told what becomes of it.")
     statuses: dict[Annotated[str, Field(max_length=64)], StatusConfig] = Field(

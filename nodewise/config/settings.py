@@ -172,6 +172,11 @@ class Settings(BaseSettings):
         found = self.file.registries.get(host)
         return found.login() if found else None
 
+    def registry_address(self, host: str) -> str:
+        """The URL at which Nodewise itself asks a registry, where one is configured."""
+        found = self.file.registries.get(host)
+        return found.address if found else ""
+
 
 def load_settings() -> Settings:
     """Settings from environment and file. Raises UserError naming the variable or the path in the file."""

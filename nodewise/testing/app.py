@@ -44,10 +44,14 @@ class App:
 
 
 class Registry:
-    """Every registry there is: what was pushed under which name. ``away``: none of them answers."""
+    """Every registry there is: what was pushed under which name. Also ``ports.Registry``.
+
+    ``away``: none of them answers; ``gone``: the names of those that do not, while others do.
+    """
 
     def __init__(self) -> None:
         self.away = False
+        self.gone: set[str] = set()
         self._apps: dict[tuple[str, str], App] = {}  # (repository, digest)
         self._tags: dict[tuple[str, str], str] = {}  # (repository, tag) to digest
         self._pushed: dict[tuple[str, str], dict[str, App]] = {}  # (repository, tag) to every digest it had
@@ -77,14 +81,23 @@ class Registry:
 
     def resolve(self, image: ImageName) -> ResolvedImage:
         """As ``ports.Engine.resolve``."""
-        if self.away:
-            raise RetryLater(
-                f"the registry {image.registry} does not answer: dial tcp: connect: connection refused", delay=5.0
-            )
+        self._reach(image.registry)
         digest = self._digest(image)
         if digest is None or (image.repository, digest) not in self._apps:
             raise NotFound(f"the registry has no image {image}", "push it, or correct the name")
         return ResolvedImage(digest, PLATFORMS)
+
+    def digest(self, image: ImageName) -> str:
+        """As ``ports.Registry.digest``."""
+        return self.resolve(image).digest
+
+    def tags(self, image: ImageName) -> list[str]:
+        """As ``ports.Registry.tags``: sorted by name, as registries do."""
+        self._reach(image.registry)
+        found = sorted(tag for repository, tag in self._tags if repository == image.repository)
+        if not found:
+            raise NotFound(f"the registry has no repository {image.repository}", "push an image to it")
+        return found
 
     def found(self, image: str) -> tuple[str, App] | None:
         """What a node would run as *image*: a key for its image store, and the app. None for no such image."""
@@ -96,6 +109,12 @@ class Registry:
     def behaviour(self, app: App, command: tuple[str, ...]) -> App:
         """The app that really runs, where the spec may say another command."""
         return self._commands.get(command, app) if command else app
+
+    def _reach(self, registry: str) -> None:
+        if self.away or registry in self.gone:
+            raise RetryLater(
+                f"the registry {registry} does not answer: dial tcp: connect: connection refused", delay=5.0
+            )
 
     def _digest(self, image: ImageName) -> str | None:
         return image.digest or self._tags.get((image.repository, image.tag or "latest"))

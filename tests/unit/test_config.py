@@ -52,6 +52,11 @@ def refused(data, tmp_path: Path) -> str:
         ({"builds": {"a": {"git": "x"}}}, ["builds.a.image"]),
         ({"builds": {"a": {"git": "x", "image": "r/{tga}"}}}, ["builds.a", "{tga}", "tag"]),
         ({"registries": {"r": {"username": "u"}}}, ["registries.r", "password"]),
+        ({"registries": {"r": {"password": SECRET}}}, ["registries.r", "username"]),
+        ({"registries": {"r": {}}}, ["registries.r", "username", "address"]),
+        ({"registries": {"r": {"address": f"http://me:{SECRET}@r:5000"}}}, ["registries.r.address", "username"]),
+        ({"registries": {"r": {"address": "r:5000"}}}, ["registries.r.address", "http"]),
+        ({"registries": {"r": {"address": "http://r:5000/v2"}}}, ["registries.r.address", "http"]),
         (f"hooks: [{SECRET}\n", ["line"]),
     ],
 )
@@ -90,6 +95,16 @@ def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPa
     with pytest.raises(UserError, match="NODEWISE_WORKER_THREADS") as error:
         load_settings()
     assert SECRET not in str(error.value)
+
+
+def test_a_registry_may_have_a_login_or_an_address_or_both(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    login = {"username": "u", "password": "p"}
+    registries = {"a": login, "b": {"address": "http://b:5000/"}, "c": {**login, "address": "https://c"}}
+    (tmp_path / "n.yaml").write_text(yaml.safe_dump({"registries": registries}))
+    monkeypatch.setenv("NODEWISE_CONFIG", str(tmp_path / "n.yaml"))
+    settings = load_settings()
+    assert [settings.registry_auth(name) for name in "abcd"] == [login, None, login, None]
+    assert [settings.registry_address(name) for name in "abcd"] == ["", "http://b:5000", "https://c", ""]
 
 
 def test_the_address_of_prometheus_is_a_default_for_labels_and_goes_before_the_file(monkeypatch, tmp_path: Path):

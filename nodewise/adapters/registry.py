@@ -1,0 +1,83 @@
+"""Registries, asked directly: ``nodewise.ports.Registry`` by the OCI distribution API (distribution-spec, v1.1).
+
+Names what is asked, and reads the answers. How it is asked is ``registry_asking``'s.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import urljoin, urlsplit
+
+from nodewise.adapters.credentials import RegistryAuth
+from nodewise.adapters.registry_asking import Asking
+from nodewise.adapters.registry_session import Answer
+from nodewise.domain.errors import UserError
+from nodewise.domain.images import ImageName
+
+PAGE = 1000  # tags; a registry gives fewer where it does not like that many
+MOST_PAGES = 100
+_MANIFESTS = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+
+
+class OciRegistry:
+    """Every registry there is, each by the name that it has in image names.
+
+    *auth*: logins. *address*: the URL at which a registry is asked, where it is not the usual one. *clock*: seconds
+    since the epoch. *timeout*: seconds for an answer. Raises only the errors of ``nodewise.domain.errors``. May be
+    shared by threads.
+    """
+
+    def __init__(
+        self,
+        auth: RegistryAuth,
+        address: Callable[[str], str] = lambda _: "",
+        clock: Callable[[], float] = time.time,
+        timeout: float = 10.0,
+    ) -> None:
+        self._asking = Asking(auth, address, clock, timeout)
+
+    def tags(self, image: ImageName) -> Sequence[str]:
+        """Every tag of the image's repository, page by page."""
+        found: list[str] = []
+        image = ImageName(image.registry, image.path)
+        address = f"/v2/{image.path}/tags/list?n={PAGE}"
+        for _ in range(MOST_PAGES):
+            answer = self._asking.ask("GET", image, address)
+            found += _tags(image, answer)
+            address = _next(answer, address)
+            if not address:
+                return found
+        raise UserError(f"the registry {image.registry} has more than {MOST_PAGES} pages of tags of {image.path}")
+
+    def digest(self, image: ImageName) -> str:
+        """What the tag stands for: an index where there is one, as engines see it."""
+        address = f"/v2/{image.path}/manifests/{image.tag or 'latest'}"
+        answer = self._asking.ask("HEAD", image, address, Accept=_MANIFESTS)
+        said = answer.headers.get("Docker-Content-Digest", "")
+        if not said:
+            raise UserError(f"the registry {image.registry} does not tell the digest of {image}")
+        return ImageName.parse(f"{image.repository}@{said}").digest
+
+
+def _tags(image: ImageName, answer: Answer) -> list[str]:
+    try:
+        said = json.loads(answer.body)
+        return [tag for tag in said["tags"] or () if isinstance(tag, str)]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"the registry {image.registry} answers with no list of tags") from None
+
+
+def _next(answer: Answer, address: str) -> str:
+    """Where the next page is, on the same registry: behind a proxy the host in a link may be anything."""
+    link = answer.links.get("next", {}).get("url", "")
+    parts = urlsplit(urljoin(address, link))
+    return f"{parts.path}?{parts.query}" if link else ""

@@ -1,0 +1,151 @@
+"""One question to a registry: at which address, with which login, and what the answer's status means.
+
+It asks politely: with the ETag of what it knows already, not before it is told to, and less and less often where there
+is no answer. A login goes to the registry and to the token server that it names. Neither is in an error.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from nodewise.adapters import challenges
+from nodewise.adapters.challenges import Challenge
+from nodewise.adapters.credentials import RegistryAuth
+from nodewise.adapters.docker_errors import CREDENTIALS_HINT
+from nodewise.adapters.pauses import Pauses
+from nodewise.adapters.registry_session import Answer, RegistrySession, origin, url_of
+from nodewise.domain.errors import NodewiseError, NotFound, RetryLater, UserError
+from nodewise.domain.images import ImageName
+
+KEPT, KEPT_SIZE = 512, 65536  # answers that are kept with their ETags, and the largest of them in bytes
+REFUSED = "it refuses the login"  # which, repeated, would lock the account
+_SOONER = 10.0  # seconds before its end that a token is not used any more
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """*path* of the registry at *base*, about *image*."""
+
+    method: str
+    image: ImageName
+    base: str
+    path: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return self.base + self.path
+
+
+class Asking:
+    """See ``registry.OciRegistry``."""
+
+    def __init__(
+        self, auth: RegistryAuth, address: Callable[[str], str], clock: Callable[[], float], timeout: float
+    ) -> None:
+        self._auth = auth
+        self._address = address
+        self._clock = clock
+        self._timeout = timeout
+        self._pauses = Pauses(clock)
+        self._lock = threading.Lock()
+        self._logins: dict[str, tuple[float, str]] = {}  # repository to when it ends, and the header's value
+        self._answers: dict[tuple[str, str], Answer] = {}
+
+    def ask(self, method: str, image: ImageName, path: str, **headers: str) -> Answer:
+        """The registry's good answer. Raises NotFound, UserError, RetryLater."""
+        self._pauses.check(image.registry)
+        base = self._address(image.registry) or url_of(image.registry)
+        kept = self._answers.get((method, base + path))
+        known = {"If-None-Match": kept.headers["ETag"]} if kept is not None else {}
+        question = Question(method, image, base, path, {**headers, **known})
+        with RegistrySession(proxied=base.startswith("https://")) as session:
+            answer = self._with_login(session, question)
+        if answer.status == 304 and kept is not None:
+            return kept
+        raise_unless_good(image, answer)
+        self._keep(question, answer)
+        return answer
+
+    def _with_login(self, session: RegistrySession, question: Question) -> Answer:
+        """As somebody who is known already, or as nobody: then the registry says whether, and how, it wants a login."""
+        registry, whom = question.image.registry, f"the registry {question.image.registry}"
+        until, known = self._logins.get(question.image.repository, (0.0, ""))
+        answer = self._fetch(session, whom, question, known if self._clock() < until else "")
+        if answer.status != 401 or origin(answer.url) != origin(question.base):
+            return answer
+        login = self._login(session, question, answer.headers.get("WWW-Authenticate", ""))
+        answer = self._fetch(session, whom, question, login)
+        if answer.status == 401 and login.startswith("Basic"):
+            self._logins.pop(question.image.repository, None)
+            self._pauses.failed(registry, REFUSED)
+        return answer
+
+    def _login(self, session: RegistrySession, question: Question, header: str) -> str:
+        """What the challenge in *header* asks for, kept for a while."""
+        challenge, login = Challenge.parse(header), self._auth(question.image.registry)
+        if challenge is None or (challenge.scheme == "basic" and not login):
+            raise refused(question.image)
+        value, seconds = challenges.basic(login) if login else "", challenges.SHORTEST
+        if challenge.scheme == "bearer":
+            token, seconds = self._token(session, question, challenge, value)
+            value = f"Bearer {token}"
+        with self._lock:
+            self._logins[question.image.repository] = (self._clock() + seconds - _SOONER, value)
+        return value
+
+    def _token(
+        self, session: RegistrySession, question: Question, challenge: Challenge, login: str
+    ) -> tuple[str, float]:
+        """The token server is whom the registry names, but never by plain http where the registry is not."""
+        image = question.image
+        if not challenge.realm.startswith(("https://", f"{urlsplit(question.base).scheme}://")):
+            raise UserError(f"the registry {image.registry} names a token server without https")
+        asked = Question("GET", image, challenge.url(image.path))
+        answer = self._fetch(session, f"the token server of {image.registry}", asked, login)
+        if answer.status == 401 and login:
+            self._pauses.failed(image.registry, REFUSED)
+        raise_unless_good(image, answer)
+        try:
+            return challenges.token(answer.body)
+        except ValueError:
+            raise UserError(f"the token server of {image.registry} gives no token") from None
+
+    def _fetch(self, session: RegistrySession, whom: str, question: Question, login: str) -> Answer:
+        """Ask, and take note of how it went, for the next time."""
+        headers = {**question.headers, "Authorization": login} if login else question.headers
+        try:
+            answer = session.fetch(whom, question.method, question.url, headers, self._timeout)
+        except NodewiseError as error:
+            self._pauses.failed(question.image.registry, error.what)
+            raise
+        self._pauses.answered(question.image.registry, answer.status, answer.headers)
+        return answer
+
+    def _keep(self, question: Question, answer: Answer) -> None:
+        if not answer.headers.get("ETag") or len(answer.body) > KEPT_SIZE:
+            return
+        with self._lock:
+            if len(self._answers) >= KEPT:
+                self._answers.clear()
+            self._answers[question.method, question.url] = answer
+
+
+def refused(image: ImageName) -> UserError:
+    return UserError(f"the registry {image.registry} refuses access to {image.path}", CREDENTIALS_HINT, "image")
+
+
+def raise_unless_good(image: ImageName, answer: Answer) -> None:
+    """What a status means. Raises NotFound, UserError, RetryLater."""
+    if answer.status == 200:
+        return
+    if answer.status == 404:
+        raise NotFound(f"the registry {image.registry} has no image {image}", "push it first, or mend the tag", "image")
+    if answer.status in (401, 403):
+        raise refused(image)
+    if answer.status == 429 or answer.status >= 500:
+        raise RetryLater(f"the registry {image.registry} answered {answer.status}", delay=5.0)
+    raise UserError(f"the registry {image.registry} answered {answer.status}: is it one?", "", "image")

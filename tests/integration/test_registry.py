@@ -1,0 +1,340 @@
+"""Registries asked directly: a real one, and one that answers as it is told to."""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nodewise.adapters.pauses import DAY, FIRST
+from nodewise.adapters.registry import OciRegistry
+from nodewise.adapters.registry_session import LARGEST, url_of
+from nodewise.domain.errors import NodewiseError, NotFound, RetryLater, UserError
+from nodewise.domain.images import ImageName
+from nodewise.testing import ManualClock
+from tests.integration.gate_parts import missing, trusted_nowhere
+from tests.integration.registry_parts import Asked, Reply, Scripted, push, push_index, scripted
+from tests.integration.swarm_parts import LOGIN, private_registry
+from tests.lab.registry import BINARY, Registry
+from tests.ports import free_port
+
+DIGEST = "sha256:" + "ab" * 32
+OTHER = "sha256:" + "cd" * 32
+BASIC = "Basic " + base64.b64encode(f"{LOGIN['username']}:{LOGIN['password']}".encode()).decode()
+FOUND = Reply(headers={"Docker-Content-Digest": DIGEST})
+
+
+def need(*programs: str) -> None:
+    if reason := missing(*programs):
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def asking(login: bool = False, clock: ManualClock | None = None, timeout: float = 10.0) -> OciRegistry:
+    return OciRegistry(
+        lambda _: LOGIN if login else None, clock=(clock or ManualClock(time.time())).now, timeout=timeout
+    )
+
+
+def image(registry: str, tag: str = "1.0", path: str = "team/web") -> ImageName:
+    return ImageName.parse(f"{registry}/{path}:{tag}")
+
+
+def told(ask: Callable[[], object], kind: type[NodewiseError]) -> str:
+    """What is said to the user; no secret is in it."""
+    with pytest.raises(kind) as error:
+        ask()
+    assert type(error.value) is kind
+    assert LOGIN["password"] not in str(error.value)
+    return str(error.value)
+
+
+# -- a real one ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    need(BINARY)
+    registry = Registry(tmp_path_factory.mktemp("registry"), "127.0.0.1", free_port()).start()
+    yield registry.address
+    registry.stop()
+
+
+def test_every_tag_is_listed_and_a_tag_is_the_digest_that_was_pushed(real: str):
+    tags = [f"1.{n}.0" for n in range(150)]
+    digest = push(real, "team/web", *tags)
+    moved = push(real, "team/web", "1.7.0", content="another")
+    registry = asking()
+    assert sorted(registry.tags(image(real))) == sorted(tags)
+    assert (registry.digest(image(real, "1.8.0")), registry.digest(image(real, "1.7.0"))) == (digest, moved)
+    again = push(real, "team/web", "1.7.0", content="a third")
+    assert registry.digest(image(real, "1.7.0")) == again != moved
+
+
+def test_of_several_platforms_the_index_counts_as_it_does_for_engines(real: str):
+    child = push(real, "team/several", "amd64")
+    index = push_index(real, "team/several", "1.0", child)
+    assert asking().digest(image(real, path="team/several")) == index != child
+
+
+def test_what_is_not_there_is_told_by_its_name(real: str):
+    push(real, "team/web", "1.0")
+    assert "team/web:9.9" in told(lambda: asking().digest(image(real, "9.9")), NotFound)
+    assert "team/nothing" in told(lambda: asking().tags(image(real, path="team/nothing")), NotFound)
+
+
+def test_a_login_is_given_where_it_is_asked_for(tmp_path: Path):
+    need(BINARY)
+    with private_registry("127.0.0.1", tmp_path) as private:
+        digest = push(private, "team/web", "1.0", login=(LOGIN["username"], LOGIN["password"]))
+        known = asking(login=True)
+        assert (known.tags(image(private)), known.digest(image(private))) == (["1.0"], digest)
+        assert "registries:" in told(lambda: asking().tags(image(private)), UserError)
+
+
+# -- logins ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with scripted() as running:
+        yield running
+
+
+def guarded(server: Scripted, token: str = "t0ken", seconds: int = 300) -> Callable[[Asked], Reply]:
+    """A registry that sends everybody to its token server, which knows one user."""
+
+    def reply(asked: Asked) -> Reply:
+        if asked.path.startswith("/token"):
+            good = asked.login == BASIC
+            return Reply(200 if good else 401, {"token": token, "expires_in": seconds} if good else {})
+        if asked.login == f"Bearer {token}":
+            return FOUND
+        scope = 'scope="repository:team/web:pull"'
+        return Reply(
+            401, headers={"WWW-Authenticate": f'Bearer realm="http://{server.name}/token",service="r",{scope}'}
+        )
+
+    return reply
+
+
+def test_a_token_is_fetched_with_the_login_and_used_until_it_ends(server: Scripted):
+    server.reply = guarded(server)
+    clock = ManualClock(time.time())
+    registry = asking(login=True, clock=clock)
+    assert registry.digest(image(server.name)) == DIGEST
+    asked = "GET /token?service=r&scope=repository%3Ateam%2Fweb%3Apull"
+    manifest = "HEAD /v2/team/web/manifests/1.0"
+    assert server.asked == [manifest, asked, manifest]
+    assert [a.login for a in server.seen] == ["", BASIC, "Bearer t0ken"], "the login is for the token server alone"
+    registry.digest(image(server.name))
+    assert server.asked[3:] == [manifest]
+    clock.advance(300)
+    registry.digest(image(server.name))
+    assert server.asked[4:] == [manifest, asked, manifest]
+
+
+def test_a_token_that_is_not_taken_any_more_is_replaced(server: Scripted):
+    server.reply = guarded(server)
+    registry = asking(login=True)
+    registry.digest(image(server.name))
+    server.reply = guarded(server, token="another")
+    assert registry.digest(image(server.name)) == DIGEST
+
+
+def test_a_login_that_is_refused_is_not_tried_again_and_again(server: Scripted):
+    server.reply = lambda _: Reply(401, headers={"WWW-Authenticate": 'Basic realm="r"'})
+    clock = ManualClock(time.time())
+    registry = asking(login=True, clock=clock)
+    for pause in (FIRST, 2 * FIRST, 4 * FIRST):
+        server.seen.clear()
+        assert "refuses access to team/web" in told(lambda: registry.digest(image(server.name)), UserError)
+        clock.advance(pause - 1)
+        assert "refuses the login" in told(lambda: registry.digest(image(server.name)), RetryLater)
+        assert len([a for a in server.seen if a.login]) == 1
+        clock.advance(1)
+
+
+def test_without_a_login_a_repository_that_wants_one_is_told(server: Scripted):
+    server.reply = guarded(server)
+    assert "nodewise.yaml" in told(lambda: asking().digest(image(server.name)), UserError)
+    assert not any(a.login for a in server.seen)
+
+
+@pytest.mark.parametrize("challenge", ["", "Negotiate", "Bearer", 'Bearer realm="ftp://x/"', 'Bearer realm=""'])
+def test_a_challenge_that_nobody_can_meet_is_told(server: Scripted, challenge):
+    server.reply = lambda _: Reply(401, headers={"WWW-Authenticate": challenge})
+    told(lambda: asking(login=True).digest(image(server.name)), UserError)
+    assert not any(a.login for a in server.seen)
+
+
+@pytest.mark.parametrize("body", [b"no json", {}, [], {"token": 7}, {"token": "a\nb"}])
+def test_a_token_server_that_gives_no_token_is_told(server: Scripted, body):
+    challenge = {"WWW-Authenticate": f'Bearer realm="http://{server.name}/token"'}
+    server.reply = lambda a: Reply(200, body) if a.path.startswith("/token") else Reply(401, headers=challenge)
+    assert "gives no token" in told(lambda: asking().digest(image(server.name)), UserError)
+
+
+def test_another_host_gets_no_login(server: Scripted):
+    with scripted("127.0.0.2") as other:
+        other.reply = lambda a: FOUND
+        guard = guarded(server)
+        moved = Reply(307, headers={"Location": f"http://{other.name}/v2/there"})
+        server.reply = lambda a: moved if a.login.startswith("Bearer") else guard(a)
+        assert asking(login=True).digest(image(server.name)) == DIGEST
+        assert [(a.path, a.login) for a in other.seen] == [("/v2/there", "")]
+        other.reply = guarded(other)
+        told(lambda: asking(login=True).digest(image(server.name)), UserError)
+        assert not any(a.login for a in other.seen), "nor when it asks for one"
+
+
+def test_certificates_are_checked_and_no_login_leaves_tls(server: Scripted, monkeypatch: pytest.MonkeyPatch):
+    need("openssl")
+    guard = guarded(server)
+    server.reply = lambda a: FOUND if a.path.endswith("open") else guard(a)
+    with trusted_nowhere(server) as certificate:
+        registry = OciRegistry(lambda _: LOGIN, lambda _: f"https://{server.name}")
+        assert "'address'" in told(lambda: registry.digest(image(server.name)), UserError)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        registry = OciRegistry(lambda _: LOGIN, lambda _: f"https://{server.name}")
+        assert registry.digest(image("registry.test", "open")) == DIGEST
+        assert "without https" in told(lambda: registry.digest(image(server.name)), UserError)
+
+
+# -- manners ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [
+        (429, {"Retry-After": "120"}, 120),
+        (503, {"Retry-After": "120"}, 120),
+        (429, {"Retry-After": "99999999"}, DAY),
+        (429, {"RateLimit-Reset": "90"}, 90),
+        (429, {}, FIRST),
+        (429, {"Retry-After": "soon"}, FIRST),
+        (500, {}, FIRST),
+        (200, {"Docker-Content-Digest": DIGEST, "RateLimit-Remaining": "2;w=3600"}, 3600),
+        (200, {"Docker-Content-Digest": DIGEST, "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}, 60),
+    ],
+)
+def test_a_registry_is_not_asked_again_before_it_says_so(server: Scripted, status, headers, seconds):
+    server.reply = lambda _: Reply(status, headers=headers)
+    clock = ManualClock(time.time())
+    registry = asking(clock=clock)
+    if status == 200:
+        assert registry.digest(image(server.name)) == DIGEST
+    else:
+        told(lambda: registry.digest(image(server.name)), RetryLater)
+    clock.advance(seconds - 2)
+    assert "is not asked for another 2 s" in told(lambda: registry.tags(image(server.name)), RetryLater)
+    server.reply = lambda _: FOUND
+    clock.advance(3)
+    assert registry.digest(image(server.name)) == DIGEST
+    assert len(server.seen) == 2
+
+
+def test_a_limit_with_room_left_stops_nobody(server: Scripted):
+    server.reply = lambda _: Reply(headers={"Docker-Content-Digest": DIGEST, "RateLimit-Remaining": "76;w=21600"})
+    registry = asking()
+    assert registry.digest(image(server.name)) == registry.digest(image(server.name)) == DIGEST
+
+
+def test_a_registry_that_fails_is_asked_less_and_less_often_and_others_as_before(server: Scripted):
+    clock = ManualClock(time.time())
+    registry = asking(clock=clock)
+    gone = image(f"127.0.0.1:{free_port()}")
+    server.reply = lambda _: FOUND
+    for pause in (FIRST, 2 * FIRST, 4 * FIRST):
+        assert "Connection refused" in told(lambda: registry.digest(gone), RetryLater)
+        clock.advance(pause - 1)
+        assert "is not asked for another 1 s" in told(lambda: registry.digest(gone), RetryLater)
+        assert registry.digest(image(server.name)) == DIGEST
+        clock.advance(1)
+
+
+def test_what_is_known_already_is_not_sent_again(server: Scripted):
+    known = {'"v1"': Reply(304), '"v2"': Reply(304)}
+    state = {"tag": '"v1"', "digest": DIGEST, "tags": ["1.0"]}
+
+    def reply(asked: Asked) -> Reply:
+        if asked.headers.get("if-none-match") == state["tag"]:
+            return known[str(state["tag"])]
+        headers = {"ETag": str(state["tag"]), "Docker-Content-Digest": str(state["digest"])}
+        return Reply(200, {"tags": state["tags"]} if asked.method == "GET" else b"", headers)
+
+    server.reply = reply
+    registry = asking()
+    for _ in range(2):
+        assert (registry.digest(image(server.name)), registry.tags(image(server.name))) == (DIGEST, ["1.0"])
+    assert [a.headers.get("if-none-match", "") for a in server.seen] == ["", "", '"v1"', '"v1"']
+    state.update(tag='"v2"', digest=OTHER, tags=["1.0", "1.1"])
+    assert (registry.digest(image(server.name)), registry.tags(image(server.name))) == (OTHER, ["1.0", "1.1"])
+
+
+# -- answers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("link", ["/v2/team/web/tags/list?n=2&last=", "http://inside:5000/v2/team/web/tags/list?last="])
+def test_tags_are_read_page_by_page_on_the_registry_itself(server: Scripted, link):
+    pages = {"": ["1.0", "1.1"], "1.1": ["1.2", "1.3"], "1.3": ["1.4"]}
+
+    def reply(asked: Asked) -> Reply:
+        last = asked.path.partition("last=")[2]
+        page = pages[last]
+        more = {"Link": f'<{link}{page[-1]}>; rel="next"'} if page[-1] in pages else {}
+        return Reply(200, {"name": "team/web", "tags": page}, more)
+
+    server.reply = reply
+    assert list(asking().tags(image(server.name))) == ["1.0", "1.1", "1.2", "1.3", "1.4"]
+    assert server.asked[0] == "GET /v2/team/web/tags/list?n=1000"
+
+
+def test_pages_without_an_end_are_not_read_for_ever(server: Scripted):
+    server.reply = lambda a: Reply(200, {"tags": ["1.0"]}, {"Link": f'<{a.path}>; rel="next"'})
+    assert "more than 100 pages" in told(lambda: asking().tags(image(server.name)), UserError)
+
+
+def test_a_repository_whose_tags_are_all_gone_has_none(server: Scripted):
+    server.reply = lambda _: Reply(200, {"name": "team/web", "tags": None})
+    assert asking().tags(image(server.name)) == []
+
+
+@pytest.mark.parametrize("body", [b"<html>", [], {}, {"tags": 7}, b" " * (LARGEST + 1)])
+def test_what_is_no_list_of_tags_is_told(server: Scripted, body):
+    server.reply = lambda _: Reply(200, body)
+    told(lambda: asking().tags(image(server.name)), UserError)
+
+
+@pytest.mark.parametrize("digest", ["", "sha256:no"])
+def test_an_answer_without_a_digest_is_told(server: Scripted, digest):
+    server.reply = lambda _: Reply(headers={"Docker-Content-Digest": digest})
+    told(lambda: asking().digest(image(server.name)), UserError)
+
+
+@pytest.mark.parametrize("body", [b"", b'{"tags":'], ids=["silent", "byte by byte"])
+def test_a_registry_that_hangs_holds_nobody_beyond_the_timeout(server: Scripted, body):
+    server.reply = lambda _: Reply(200, body, hang=True)
+    assert "within 0.3 s" in told(lambda: asking(timeout=0.3).tags(image(server.name)), RetryLater)
+
+
+def test_redirects_without_an_end_are_not_followed_for_ever(server: Scripted):
+    server.reply = lambda a: Reply(302, headers={"Location": a.path + "x"})
+    told(lambda: asking().tags(image(server.name)), RetryLater)
+    assert len(server.seen) == 4
+
+
+def test_plain_http_is_for_this_machine_alone():
+    assert [url_of(name) for name in ("localhost:5000", "127.0.0.9", "[::1]:5000")] == [
+        "http://localhost:5000",
+        "http://127.0.0.9",
+        "http://[::1]:5000",
+    ]
+    assert url_of("registry.test:5000") == "https://registry.test:5000"
+    assert url_of("docker.io") == "https://registry-1.docker.io"
+    assert url_of("localhost.example.org") == "https://localhost.example.org"
