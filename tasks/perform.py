@@ -22,6 +22,7 @@ from tasks import planning
 from tasks.advance import advance, free_queued
 from tasks.app import follow_app
 from tasks.build import build
+from tasks.catch_up import catch_up
 from tasks.heartbeat import keeping_lease
 from tasks.outcome import Outcome
 from tasks.plan import plan
@@ -56,6 +57,7 @@ RULES: Mapping[Verb, Rule] = {
     Verb.PUSH: Rule(push, lease=20.0, attempts=60),
     Verb.WATCH: Rule(watch, lease=30.0, attempts=20),
     Verb.TELL: Rule(tell, lease=30.0, attempts=20),
+    Verb.CATCH_UP: Rule(catch_up, lease=30.0, attempts=20),
 }
 LONGEST_WAIT = 15.0
 
@@ -144,8 +146,8 @@ def _end(deps: Deps, job: Job, reason: str) -> Iterable[Job]:
             deps.store.append_build_log(found.id, f"\n{reason}\n")
             deps.store.save_build(replace(found, state=BuildState.FAILED, error=reason, ended_at=now), now)
         return ()
-    if job.verb in (Verb.WATCH, Verb.TELL):
-        return ()  # nothing hangs on it: the next change asks for it again
+    if job.verb in (Verb.WATCH, Verb.TELL, Verb.CATCH_UP):
+        return ()  # nothing hangs on it: the next one is asked for before long, or with the next change
     if job.subject.startswith("g-"):
         return _end_app(deps, job.subject, reason)
     if not job.subject.startswith("r-"):

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from nodewise.bootstrap import Deps
 from nodewise.config.file import BuildConfig
 from nodewise.config.labels import ServiceLabels, read_labels
+from nodewise.domain import catching_up
 from nodewise.domain.build import Build, BuildState
 from nodewise.domain.delivery import StoredEvent
 from nodewise.domain.errors import NodewiseError, UserError
 from nodewise.domain.events import AlertFired, CodePushed, ImagePushed
 from nodewise.domain.ids import new_id
 from nodewise.domain.images import ImageName
+from nodewise.domain.locks import against
 from nodewise.domain.rollout import COMING, Cause, Kind, Phase, Rollout, move
 from nodewise.domain.swarm import ServiceView
 from nodewise.domain.urls import same_repository
@@ -50,7 +52,7 @@ def route_image(deps: Deps, stored: StoredEvent, event: ImagePushed) -> list[Mat
     """Every service that runs this repository and says that it wants to follow it."""
     matches: list[Match] = []
     apps: dict[str, list[tuple[Rollout, str]]] = {}
-    for service in _of_the_user(deps):
+    for service in of_the_user(deps):
         try:
             running = ImageName.parse(service.image)
         except UserError:
@@ -83,7 +85,7 @@ def as_app(deps: Deps, members: list[tuple[Rollout, str]], now: float) -> tuple[
 def app_members(deps: Deps, app: str, image: ImageName, first: Rollout, now: float) -> tuple[Rollout, ...]:
     """The rollout *first* of one service of an app, with those of the others that run the same repository."""
     found: list[tuple[Rollout, str]] = []
-    for service in _of_the_user(deps):
+    for service in of_the_user(deps):
         labels = read_labels(service.labels, deps.settings.label_defaults)
         if labels.app != app or labels.strategy != "cells" or not _runs(service, image):
             continue
@@ -93,7 +95,7 @@ def app_members(deps: Deps, app: str, image: ImageName, first: Rollout, now: flo
     return as_app(deps, found, now)
 
 
-def _of_the_user(deps: Deps) -> list[ServiceView]:
+def of_the_user(deps: Deps) -> list[ServiceView]:
     """Every service but those that rollouts have made for themselves: defaults for labels are not meant for them."""
     return [s for s in deps.engine.services() if not s.helper]
 
@@ -127,9 +129,11 @@ def _match_service(
         return Match(service.name, f"left alone: the same image is on its way in {same.id}")
     if event.digest and event.digest == running.digest and not coming:
         return Match(service.name, f"left alone: it runs this image already, as {running}")
-    current = ImageName.parse(coming[0].image).tag if coming else running.tag
-    if not labels.track.newer(event.tag, current):
-        return Match(service.name, f"left alone: tag {event.tag} does not replace {current}")
+    present = ImageName.parse(coming[0].image) if coming else running
+    if not labels.track.newer(event.tag, present.tag):
+        return Match(service.name, f"left alone: tag {event.tag} does not replace {present.tag}")
+    if event.missed and (reason := not_missed(deps, service.name, running, present, event)):
+        return Match(service.name, f"left alone: {reason}")
     now = deps.clock.now()
     rollout = Rollout(
         id=new_id("r", now, deps.chance),
@@ -142,6 +146,19 @@ def _match_service(
         event_id=stored.id,
     )
     return Match(service.name, f"rollout {rollout.id}", (rollout,))
+
+
+def not_missed(deps: Deps, service: str, running: ImageName, present: ImageName, event: ImagePushed) -> str:
+    """Why what a look at the registry has found is not for *service*; empty where it is.
+
+    What has failed or was taken back is not tried for ever: once is what a webhook would have brought about. And what
+    someone went away from by hand does not come back by itself.
+    """
+    reason = catching_up.not_missed(running, present, event.tag, event.digest)
+    lock = None if reason else against(deps.store.locks(service), event.digest)
+    if reason or lock:
+        return reason or str(lock)
+    return "it has had this image before" if deps.store.has_had(service, event.digest) else ""
 
 
 def _same(image: str, wanted: str, digest: str) -> bool:

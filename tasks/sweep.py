@@ -7,6 +7,7 @@ from contextlib import suppress
 import structlog
 
 from nodewise.bootstrap import Deps
+from nodewise.domain import catching_up
 from nodewise.domain.errors import LostRace, RetryLater
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Cause, move
@@ -16,6 +17,7 @@ from tasks.outcome import Outcome
 GRACE = 1.0  # seconds that a due job may be on its way before its message counts as lost
 AHEAD = 1.5  # seconds ahead of which the queue is told; a sweep comes every second
 HEARTBEAT = "worker"
+CATCH_UP = Job(Verb.CATCH_UP, "")
 EXPIRY, EXPIRE_EVERY = "expiry", 3600.0  # seconds between two looks for what is too old to be kept
 
 log = structlog.get_logger(__name__)
@@ -24,7 +26,7 @@ log = structlog.get_logger(__name__)
 def sweep(deps: Deps, _subject: str = "") -> Outcome:
     """Publish every job that is due and not being run; set free what waits for nothing; wake what no job will.
 
-    Once an hour, drop what is too old to be kept.
+    Now and then, have the registries asked for what no webhook told of. Once an hour, drop what is too old to be kept.
     """
     now = deps.clock.now()
     deps.store.beat(HEARTBEAT, now)
@@ -38,10 +40,22 @@ def sweep(deps: Deps, _subject: str = "") -> Outcome:
     if forgotten:
         deps.store.put_jobs(forgotten, now)
         jobs += forgotten
+    jobs += _catch_up(deps, now)
     for job, delay in deps.store.due_jobs(now, GRACE, AHEAD):
         publish(deps, [job], delay)
     _expire(deps, now)
     return Outcome(tuple(jobs))
+
+
+def _catch_up(deps: Deps, now: float) -> list[Job]:
+    """The job is one and the same for all workers: who asks for it at the same moment asks for it once."""
+    every = deps.settings.catch_up
+    last = deps.store.last_beat(CATCH_UP.verb) if every else None
+    if not every or not catching_up.due(last, now, every, deps.started_at):
+        return []
+    deps.store.put_jobs([CATCH_UP], now)
+    deps.store.beat(CATCH_UP.verb, now)
+    return [CATCH_UP]
 
 
 def _expire(deps: Deps, now: float) -> None:

@@ -65,6 +65,7 @@ class Product:
             "NODEWISE_DOCKER_HOSTS": ",".join(docker_hosts),
             "NODEWISE_LISTEN": f"{host}:{self.port}",
             "NODEWISE_URL": self.url,
+            "NODEWISE_CATCH_UP": "0",  # pushes are told by the test
             **env,
         }
         self.env.pop("NODEWISE_TOKEN", None)

@@ -79,6 +79,12 @@ class Settings(BaseSettings):
         gt=0,
         description="How many days the bodies of deliveries, and the readings of ended rollouts, are kept.",
     )
+    catch_up: float = Field(
+        default=300.0,
+        ge=0,
+        description="How many seconds lie between two looks at the registries for pushes that no webhook told of;"
+        " 0: none.",
+    )
     worker_threads: int = Field(default=8, ge=1, le=128, description="How many jobs one worker runs at a time.")
     concurrent_builds: int = Field(default=2, ge=1, le=64, description="How many builds one worker runs at a time.")
     probe_image: str = Field(

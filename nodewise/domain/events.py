@@ -13,11 +13,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ImagePushed:
-    """A tag was pushed. ``repository`` is fully spelled out (``registry/path``); ``digest`` may be empty."""
+    """A tag was pushed. ``repository`` is fully spelled out (``registry/path``); ``digest`` may be empty.
+
+    ``missed``: nobody told of it, a look at the registry did. It is not for services that have had this digest before.
+    """
 
     repository: str
     tag: str
     digest: str = ""
+    missed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class Verb(StrEnum):
     ROLLBACK = "rollback"  # subject: a rollout
     WATCH = "watch"  # subject: a service's id; none: all of them
     TELL = "tell"  # subject: a rollout or a build
+    CATCH_UP = "catch-up"  # no subject
     SWEEP = "sweep"  # no subject
 
 
@@ -28,6 +29,7 @@ QUEUES: dict[Verb, str] = {
     Verb.ROLLBACK: "rollbacks",
     Verb.WATCH: "jobs",
     Verb.TELL: "jobs",
+    Verb.CATCH_UP: "jobs",
     Verb.SWEEP: "jobs",
 }
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, func, literal, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nodewise.domain.access import Audit
@@ -261,6 +261,13 @@ class RolloutQueries(TellingQueries):
             for step in found:
                 by_id.setdefault(step.rollout_id, []).append(step._mapping)
         return [rollout_of(r, by_id.get(r["id"], [])) for r in rows]  # type: ignore[arg-type]
+
+    def has_had(self, service: str, digest: str) -> bool:
+        """Whether a release of the service has that digest, or a rollout has asked for it, whatever came of that."""
+        asked = exists().where(rollouts.c.service == service, rollouts.c.image.endswith(f"@{digest}", autoescape=True))
+        brought = exists().where(releases.c.service == service, releases.c.digest == digest)
+        with self._db.read() as c:
+            return bool(c.execute(select(or_(asked, brought))).scalar())
 
     # -- readings ----------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from nodewise.store import Store
 from nodewise.store.database import Database
 from nodewise.store.schema import metadata
 from tests.contract.store_parts import EVENT, NOW, at_once, delivery, release, rollout, told
-from tests.unit.swarm_values import NEW, plan
+from tests.unit.swarm_values import NEW, OLD, plan
 
 pytestmark = pytest.mark.seconds(15)
 
@@ -104,6 +104,15 @@ def test_an_image_is_on_its_way_to_a_service_once_however_many_events_tell_of_it
     assert len(left) == 3, "the losers look again, and see the one that is on its way"
     other = replace(rollout("r-9", "web"), event_id=left[0], image="reg/web:2")
     store.finish_event(left[0], "r-9", NOW, rollouts=[other])
+
+
+def test_a_service_has_had_what_a_release_of_it_is_and_what_a_rollout_has_asked_for(store: Store):
+    event_id, _ = store.add_event(EVENT, "test", NOW)
+    asked = rollout("r-1", "web", image=f"reg/web:1.0@{NEW}", event_id=event_id)
+    store.finish_event(event_id, "", NOW, rollouts=[asked])
+    assert [store.has_had("web", NEW), store.has_had("shop", NEW), store.has_had("web", OLD)] == [True, False, False]
+    store.save_rollouts((), NOW, releases=[release(1)])
+    assert [store.has_had("web", OLD), store.has_had("shop", OLD)] == [True, False]
 
 
 def test_a_replay_starts_each_event_once_more_and_no_more(store: Store):
