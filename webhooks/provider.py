@@ -103,7 +103,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What docs/providers.md and ``nodewise hook add`` say of a provider.
+    """What docs/providers.md says of a provider.
 
     ``events``: what starts something. ``signature``: how a request proves whom it is from. ``replay``: what keeps an
     old one from working twice. ``setup``: what to enter at the provider, line by line, with ``{url}`` and ``{secret}``

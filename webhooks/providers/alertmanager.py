@@ -27,11 +27,11 @@ from webhooks.provider import About, Incoming, Kind, Parsed, Trust, Unreadable
 ABOUT = About(
     title="Alertmanager",
     kind=Kind.ALERTS,
-    events="every firing alert with the label of a service",
-    signature="Authorization, bearer or basic",
-    replay="the alerts' fingerprints and starts",
+    events="every firing alert that has the label with a service's name",
+    signature="the secret in the header Authorization, bearer or basic",
+    replay="the alerts' fingerprints and starting times",
     setup=(
-        "In Alertmanager's configuration file:",
+        "In Alertmanager's configuration file, with a route to this receiver:",
         "receivers:",
         "  - name: nodewise",
         "    webhook_configs:",
@@ -41,8 +41,9 @@ ABOUT = About(
         "        http_config:",
         "          authorization:",
         "            type: Bearer",
-        "            credentials: {secret}",
-        "In Prometheus, a label on every alert that is of a service: nodewise_service: NAME",
+        "            credentials: '{secret}'",
+        "In Prometheus, among the labels of every alerting rule that is about a service:",
+        "nodewise_service: NAME-OF-THE-SERVICE",
     ),
     tested="Alertmanager 0.25 and Prometheus 2.42 themselves, from firing to resolved",
 )

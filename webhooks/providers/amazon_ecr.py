@@ -30,19 +30,25 @@ ABOUT = About(
     title="Amazon ECR",
     kind=Kind.REGISTRY,
     events="ECR Image Action: a push of a tagged image that succeeded",
-    signature="EventBridge: a header, Authorization, bearer or basic; SNS: Amazon's certificate, versions 1 and 2",
+    signature=(
+        "EventBridge: the secret in the header Authorization, bearer or basic; "
+        "SNS: a signature of version 1 or 2 by Amazon's certificate"
+    ),
     replay="the event's id; with SNS the signed time as well",
     setup=(
-        "EventBridge → Rules → Create rule, with the event pattern",
+        "EventBridge → Rules → Create rule, with the event pattern:",
         '{"source": ["aws.ecr"], "detail-type": ["ECR Image Action"]}',
-        "Either: Target: EventBridge API destination, {url}, POST, input: the matched event",
-        "  Connection: API key, name Authorization, value Bearer {secret}",
-        "Or: Target: an SNS topic, which is among the hook's topics",
+        "Either with the target EventBridge API destination:",
+        "  API destination endpoint: {url}",
+        "  HTTP method: POST",
+        "  Connection: API key, with the name Authorization and the value Bearer {secret}",
+        "  Input of the target: the matched event",
+        "Or with the target SNS topic, and in nodewise.yaml, instead of secrets: topics: [ARN]",
         "  aws sns set-topic-attributes --topic-arn ARN --attribute-name SignatureVersion --attribute-value 2",
         "  aws sns subscribe --topic-arn ARN --protocol https --notification-endpoint {url}",
-        "  Leave raw message delivery off: it has no signature",
+        "  Raw message delivery: off, for it has no signature",
     ),
-    tested="the examples of Amazon's documentation, and messages signed with keys of the tests' own",
+    tested="its documented examples, and messages signed with keys of the tests' own; not Amazon itself",
 )
 
 

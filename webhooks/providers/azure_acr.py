@@ -25,13 +25,13 @@ ABOUT = About(
     title="Azure Container Registry",
     kind=Kind.REGISTRY,
     events="push of a tag",
-    signature="a custom header: Authorization, bearer or basic",
+    signature="the secret in a custom header: Authorization, bearer or basic",
     replay="the event's id",
     setup=(
-        "az acr webhook create --registry NAME --name nodewise --actions push",
+        "az acr webhook create --registry NAME --name nodewise --actions push \\",
         "  --uri {url} --headers 'Authorization=Bearer {secret}'",
     ),
-    tested="bodies as its documentation shows them; not Azure itself",
+    tested="its documented examples; not Azure itself",
 )
 FIELDS = ("target.repository", "target.tag", "target.digest")
 

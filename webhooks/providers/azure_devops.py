@@ -29,7 +29,7 @@ ABOUT = About(
     title="Azure DevOps",
     kind=Kind.GIT,
     events="git.push (branches and tags)",
-    signature="none: basic credentials whose password is the secret, or a header with it",
+    signature="basic credentials whose password is the secret, or the secret in the header X-Nodewise-Token",
     replay="the event's id alone: whoever has seen one request can write any other, so use https",
     setup=(
         "Project settings → Service hooks → Create subscription → Web Hooks",
@@ -39,7 +39,7 @@ ABOUT = About(
         "Basic authentication password: {secret}",
         "Resource details to send: All",
     ),
-    tested="the published sample",
+    tested="a published example of the event; not Azure DevOps itself",
 )
 HEADER = "x-nodewise-token"
 SAMPLE = "03c164c2-8912-4d5e-8009-3707d5f83734"

@@ -31,12 +31,13 @@ ABOUT = About(
     signature="X-Hub-Signature: HMAC-SHA256 over the raw body",
     replay="the request's id, and a digest of the body: the same move of the same ref counts once",
     setup=(
-        "Repository (or workspace) → Settings → Webhooks → Add webhook",
+        "Repository settings (or Workspace settings) → Webhooks → Add webhook",
+        "Title: nodewise",
         "URL: {url}",
         "Secret: {secret}",
         "Triggers: Repository push",
     ),
-    tested="a published example of a push",
+    tested="a published example of a push; not Bitbucket Cloud itself",
 )
 HOST = "https://bitbucket.org"
 REFS = {"branch": "refs/heads/", "tag": "refs/tags/", "annotated_tag": "refs/tags/"}

@@ -34,12 +34,13 @@ ABOUT = About(
     signature="X-Hub-Signature: HMAC-SHA256 over the raw body; only a ping, which does nothing, may come without",
     replay="the request's id, and a digest of the body",
     setup=(
-        "Repository (or project) → Settings → Webhooks → Create webhook",
+        "Repository settings (or Project settings) → Webhooks → Create webhook",
+        "Name: nodewise",
         "URL: {url}",
         "Secret: {secret}",
         "Events: Repository → Push",
     ),
-    tested="a published example of a change, and ones in its shape",
+    tested="a published example of a change, and others in its shape; not Bitbucket itself",
 )
 PING = "diagnostics:ping"
 SIGNATURE = "x-hub-signature"

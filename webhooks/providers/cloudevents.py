@@ -24,14 +24,16 @@ ABOUT = About(
     title="CloudEvents",
     kind=Kind.BOTH,
     events="events of the types that the hook names, in structured or binary mode",
-    signature="a header (Authorization, bearer or basic, or another one), or Standard Webhooks",
+    signature="the secret in Authorization, bearer or basic, or in a header that the hook names; or Standard Webhooks",
     replay="source and id; with Standard Webhooks the signed time as well",
     setup=(
-        "Send each event on its own to {url}, by POST",
-        "Authorization: Bearer {secret} (in nodewise.yaml, header: names another header)",
-        "In nodewise.yaml: types: [com.example.pushed], fields: {image: image.name}",
+        "Send each event on its own, by POST, to: {url}",
+        "With the header Authorization: Bearer {secret}",
+        "In nodewise.yaml, which types of events count, and where in their data things stand:",
+        "types: [com.example.pushed]",
+        "fields: {image: image.name}",
     ),
-    tested="events that the specification's own library has written",
+    tested="events written by the specification's own library",
 )
 
 

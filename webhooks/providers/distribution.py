@@ -28,7 +28,7 @@ ABOUT = About(
     title="CNCF Distribution",
     kind=Kind.REGISTRY,
     events="push of a tagged manifest or index",
-    signature="a header that its configuration sets: Authorization, bearer or basic",
+    signature="the secret in a header that its configuration sets: Authorization, bearer or basic",
     replay="the events' ids",
     setup=(
         "In the registry's configuration file:",
@@ -36,13 +36,13 @@ ABOUT = About(
         "  endpoints:",
         "    - name: nodewise",
         "      url: {url}",
-        "      headers: {Authorization: [Bearer {secret}]}",
+        "      headers: {Authorization: ['Bearer {secret}']}",
         "      timeout: 5s",
         "      threshold: 10",
         "      backoff: 1s",
         "      ignore: {actions: [pull, mount, delete]}",
     ),
-    tested="registry 2 itself, with docker push",
+    tested="the registry itself, version 2, with docker push",
 )
 
 MANIFESTS = frozenset(

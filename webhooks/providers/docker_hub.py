@@ -30,11 +30,12 @@ ABOUT = About(
     signature="the secret in the address",
     replay="a digest of the body, which holds the time of the push",
     setup=(
-        "Repository → Webhooks → New webhook",
+        "Repository → Webhooks",
+        "Webhook name: nodewise",
         "Webhook URL: {url}?secret={secret}",
     ),
-    tested="bodies as Docker Hub sends them; not Docker Hub itself",
-    secret_in_url="Docker Hub signs nothing, and can be given nothing but an address",  # noqa: S106
+    tested="a published example of a push; not Docker Hub itself",
+    secret_in_url="Docker Hub signs nothing, and takes nothing but an address",  # noqa: S106
 )
 CALLBACK = re.compile(r"https://registry\.hub\.docker\.com/u/[\w./-]{1,300}", re.ASCII)
 FIELDS = ("repository.repo_name", "push_data.tag", "")

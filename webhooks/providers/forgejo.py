@@ -24,7 +24,7 @@ ABOUT = About(
         "Secret: {secret}",
         "Trigger On: Custom Events… → Push; for images, Package",
     ),
-    tested="published examples of Gitea's events, which it shares",
+    tested="published examples of pushes and deleted refs of Gitea, whose events it shares; not Forgejo itself",
 )
 
 

@@ -26,12 +26,15 @@ ABOUT = About(
     signature="Standard Webhooks: HMAC-SHA256 over id, time and body",
     replay="the signed time and the id",
     setup=(
-        "Copy webhooks/post-receive to hooks/post-receive of the bare repository, and make it executable; then",
+        "On the git server, with the secret {secret} in /etc/nodewise/git-hook-secret, in the bare repository:",
+        "cp PATH-OF-NODEWISE/webhooks/post-receive hooks/post-receive",
+        "chmod +x hooks/post-receive",
         "git config nodewise.url {url}",
-        "git config nodewise.secretFile FILE, which holds {secret} and can be read by whoever runs git there",
-        "git config nodewise.repository as in nodewise.yaml, where that is not the path",
+        "git config nodewise.secretFile /etc/nodewise/git-hook-secret",
+        "git config nodewise.repository https://git.example.org/shop.git",
+        "The last is the repository's name in nodewise.yaml; without it, it is called by its path",
     ),
-    tested="git itself, over HTTP and SSH-like local pushes",
+    tested="git itself, over HTTP and local, pushing to a bare repository with the hook in it",
 )
 
 

@@ -24,7 +24,7 @@ ABOUT = About(
         "Secret: {secret}",
         "Trigger On: Custom Events… → Push; for images, Package",
     ),
-    tested="published examples of its events",
+    tested="published examples of pushes and deleted refs; not Gitea itself",
 )
 
 

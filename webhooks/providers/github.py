@@ -39,9 +39,10 @@ ABOUT = About(
         "Payload URL: {url}",
         "Content type: application/json",
         "Secret: {secret}",
-        "Which events: Just the push event; for images of the container registry, Packages and Registry packages too",
+        "Which events: Just the push event",
+        "For images of its registry too: Let me select individual events: Pushes, Packages, Registry packages",
     ),
-    tested="every example that GitHub publishes, signed with its own library",
+    tested="every example that GitHub publishes, signed by its own library; not GitHub itself",
 )
 REGISTRY = "ghcr.io"
 PUBLISHED = ("published", "updated", "create", "created")

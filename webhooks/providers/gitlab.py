@@ -32,7 +32,7 @@ ABOUT = About(
     title="GitLab",
     kind=Kind.GIT,
     events="push and tag push, of projects, groups and system hooks",
-    signature="a signing token (whsec_…): HMAC-SHA256 over id, time and body; else X-Gitlab-Token, the secret itself",
+    signature="with a signing token (whsec_…) HMAC-SHA256 over id, time and body; else the secret in X-Gitlab-Token",
     replay=(
         "with a signing token the signed time, and a digest of the signed id and body; "
         "with a plain token the delivery's id alone: whoever has seen one request can write any other"
@@ -40,11 +40,11 @@ ABOUT = About(
     setup=(
         "Project (or group) → Settings → Webhooks → Add new webhook",
         "URL: {url}",
-        "Signing token (GitLab 19 and later; it starts with whsec_), or else Secret token: {secret}",
+        "Signing token (GitLab 19 and later; the secret starts with whsec_), or else Secret token: {secret}",
         "Trigger: Push events, Tag push events",
-        "Custom webhook template: none",
+        "Custom webhook template: leave it empty",
     ),
-    tested="published examples of pushes, tag pushes and system hooks",
+    tested="published examples of pushes, tag pushes and system hooks; not GitLab itself",
 )
 PUSHES = ("push", "tag_push")
 PUSH_HEADERS = {"Push Hook": "push", "Tag Push Hook": "tag_push"}

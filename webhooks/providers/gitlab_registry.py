@@ -22,10 +22,10 @@ ABOUT = About(
     title="GitLab container registry",
     kind=Kind.REGISTRY,
     events="push of a tagged manifest or index",
-    signature="a header that its configuration sets: Authorization, bearer or basic",
+    signature="the secret in a header that its configuration sets: Authorization, bearer or basic",
     replay="the events' ids",
     setup=(
-        "In /etc/gitlab/gitlab.rb, beside the endpoints that are there; then gitlab-ctl reconfigure:",
+        "In /etc/gitlab/gitlab.rb, beside the endpoints that are there, and then gitlab-ctl reconfigure:",
         "registry['notifications'] = [",
         "  {",
         "    'name' => 'nodewise',",

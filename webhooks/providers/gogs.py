@@ -25,9 +25,9 @@ ABOUT = About(
         "Payload URL: {url}",
         "Content Type: application/json",
         "Secret: {secret}",
-        "When should this webhook be triggered? Let me choose what I need: Create, Push",
+        "When should this webhook be triggered: Let me choose what I need: Create, Push",
     ),
-    tested="published examples of its events",
+    tested="published examples of its events; not Gogs itself",
 )
 
 

@@ -33,16 +33,18 @@ ABOUT = About(
     title="Google Artifact Registry",
     kind=Kind.REGISTRY,
     events="INSERT of a tagged image",
-    signature="Authorization: a token that Google signs, for the hook's audience and service account",
+    signature="a token in the header Authorization, signed by Google for the hook's audience and service account",
     replay="the token's time, and the message's id",
     setup=(
         "gcloud pubsub topics create gcr",
         "gcloud pubsub subscriptions create nodewise --topic=gcr --push-endpoint={url} \\",
         "  --push-auth-service-account=ACCOUNT --push-auth-token-audience={url}",
-        "In nodewise.yaml: account: ACCOUNT, audience: {url}",
-        "With payload unwrapping: --push-no-wrapper --push-no-wrapper-write-metadata",
+        "In nodewise.yaml, instead of secrets:",
+        "account: ACCOUNT",
+        "audience: {url}",
+        "With payload unwrapping the subscription also has --push-no-wrapper --push-no-wrapper-write-metadata",
     ),
-    tested="an example as it was received, and tokens signed with keys of the tests' own",
+    tested="a published example of a message, and tokens signed with keys of the tests' own; not Google itself",
 )
 
 

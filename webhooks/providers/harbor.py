@@ -31,13 +31,14 @@ ABOUT = About(
     replay="the event's id (CloudEvents), or a digest of the body, which holds the time of the push",
     setup=(
         "Project → Webhooks → New webhook",
+        "Name: nodewise",
         "Notify type: http",
         "Payload format: CloudEvents (or Default)",
         "Event type: Artifact pushed",
         "Endpoint URL: {url}",
         "Auth header: {secret}",
     ),
-    tested="bodies as its source writes them; not Harbor itself",
+    tested="published examples, and bodies as its source writes them; not Harbor itself",
 )
 DEFAULT = ("PUSH_ARTIFACT", "event_data")
 CLOUD_EVENT = ("harbor.artifact.pushed", "data")

@@ -20,14 +20,14 @@ ABOUT = About(
     title="HMAC",
     kind=Kind.BOTH,
     events="a body that names an image, or a repository and a ref, where the hook's fields say",
-    signature="hex HMAC over the raw body, in the header that the hook names (X-Signature)",
+    signature="the HMAC over the raw body in hex, in the header that the hook names (else X-Signature)",
     replay="a digest of the body: a body that is sent again, by whomever, counts once",
     setup=(
         "Send by POST to: {url}",
         'The body: {"image": "registry.example/team/shop:1.4.0@sha256:…"}',
-        "or another, in which the hook's fields say where things stand",
-        "Something in it has to differ each time: the image's digest, or a time",
-        "The header X-Signature: the hex HMAC-SHA256 over the body by the key {secret}",
+        "  or another one, in which the hook's fields say where things stand;",
+        "  something in it has to differ each time: the image's digest, or a time",
+        "The header X-Signature: the HMAC-SHA256 over the body by the key {secret}, in hex",
     ),
     tested="bodies of several shapes, signed with Python's own hmac",
 )

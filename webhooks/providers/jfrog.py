@@ -29,17 +29,19 @@ ABOUT = About(
     title="JFrog Artifactory",
     kind=Kind.REGISTRY,
     events="Docker: tag was pushed",
-    signature="X-JFrog-Event-Auth: the secret, or HMAC-SHA256 over the raw body (signs: hmac)",
+    signature="X-JFrog-Event-Auth: the secret itself, or, with signs: hmac, HMAC-SHA256 over the raw body",
     replay="a digest of the body",
     setup=(
         "Administration → General → Webhooks → New Webhook",
+        "Name: nodewise",
         "URL: {url}",
         "Events: Docker, Tag was pushed; choose the local repositories",
         "Secret token: {secret}",
-        "Use secret for payload signing: yes, with signs: hmac in the hook (no: signs: secret)",
-        "Images named otherwise than HOST/REPOSITORY/IMAGE: the hook's registry is what stands before IMAGE",
+        "Use secret for payload signing: yes, and in nodewise.yaml signs: hmac (without it: signs: secret)",
+        "Where images are named otherwise than HOST/REPOSITORY/IMAGE, in nodewise.yaml what stands before IMAGE:",
+        "registry: docker.example.org",
     ),
-    tested="bodies as its documentation shows them; not Artifactory itself",
+    tested="a published example, and bodies as its documentation shows them; not Artifactory itself",
 )
 HEADER = "x-jfrog-event-auth"
 FIELDS = ("data.image_name", "data.tag", "data.sha256")

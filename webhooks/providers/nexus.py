@@ -39,9 +39,10 @@ ABOUT = About(
         "Event Types: asset",
         "URL: {url}",
         "Secret Key: {secret}",
-        "In nodewise.yaml, the hook's registry: what stands before an image's name, as in nexus.example:8082",
+        "In nodewise.yaml, what stands before an image's name:",
+        "registry: nexus.example:8082",
     ),
-    tested="bodies as its documentation shows them; not Nexus itself",
+    tested="a published example, and bodies as its documentation shows them; not Nexus itself",
 )
 KINDS = {"rm:repository:asset": "asset", "rm:repository:component": "component"}
 FIELDS = {

@@ -30,7 +30,7 @@ ABOUT = About(
     kind=Kind.REGISTRY,
     events="Push to Repository",
     signature="the secret in the address",
-    replay="nothing: a repetition makes Nodewise look at the registry again",
+    replay="none: a repeated request makes Nodewise look at the registry again, and that is all",
     setup=(
         "Repository → Settings → Events and Notifications → Create Notification",
         "When this event occurs: Push to Repository",
@@ -38,8 +38,8 @@ ABOUT = About(
         "Webhook URL: {url}?secret={secret}",
         "POST JSON template: leave it empty",
     ),
-    tested="bodies as its source writes them; not Quay itself",
-    secret_in_url="Quay signs nothing, and can be given nothing but an address",  # noqa: S106
+    tested="a published example, and bodies as its source writes them; not Quay itself",
+    secret_in_url="Quay signs nothing, and takes nothing but an address",  # noqa: S106
 )
 EACH_IS_NEW = ""  # as a key
 

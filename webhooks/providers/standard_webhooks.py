@@ -26,9 +26,9 @@ ABOUT = About(
         "The endpoint's URL: {url}",
         "The endpoint's secret: {secret}",
         'The body: {"image": "registry.example/team/shop:1.4.0"}',
-        "or another, in which the hook's fields say where things stand",
+        "  or another one, in which the hook's fields say where things stand",
     ),
-    tested="bodies of several shapes, signed with the standard's own library",
+    tested="bodies of several shapes, signed by the standard's own library",
 )
 
 

@@ -28,7 +28,7 @@ ABOUT = About(
     title="zot",
     kind=Kind.REGISTRY,
     events="image.updated, with a tag",
-    signature="the header Authorization, basic, bearer or as it is",
+    signature="the secret in the header Authorization, basic, bearer or as it is",
     replay="the event's id",
     setup=(
         "In zot's configuration file:",
@@ -36,7 +36,8 @@ ABOUT = About(
         '  "type": "http", "address": "{url}", "timeout": "10s",',
         '  "credentials": {"username": "zot", "password": "{secret}"}',
         "}]}}",
-        "In nodewise.yaml, the hook's registry: zot's name in image names, as in registry.example:5000",
+        "In nodewise.yaml, what zot is called in the names of images:",
+        "registry: registry.example:5000",
     ),
     tested="bodies as its source writes them; not zot itself",
 )
