@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nodewise.config.docs import labels_page, settings_page
 from nodewise.domain.diagram import redraw
+from webhooks.docs import providers_page
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -16,6 +17,7 @@ def pages() -> dict[Path, str]:
     return {
         rollout: redraw(rollout.read_text()),
         DOCS / "labels.md": labels_page(),
+        DOCS / "providers.md": providers_page(),
         DOCS / "settings.md": settings_page(),
     }
 
