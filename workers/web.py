@@ -15,14 +15,14 @@ from nodewise.config.settings import Settings
 from nodewise.domain.delivery import NewDelivery
 from nodewise.web.api import register_api
 from nodewise.web.auth import ensure_admin_token
-from webhooks.app import hooks_blueprint
+from webhooks.app import Reach, hooks_blueprint
 from workers.runner import CeleryQueue, make_app
 
 THREADS = 16
 
 
-def make_web_app(deps: Deps) -> OpenAPI:
-    """The whole Flask app, for these Deps."""
+def make_web_app(deps: Deps, reach: Reach | None = None) -> OpenAPI:
+    """The whole Flask app, for these Deps. *reach*: the way to what providers publish, instead of the network."""
     app = OpenAPI("nodewise", info=Info(title="Nodewise", version=__version__), doc_ui=False, doc_prefix="")
 
     def accept(delivery: NewDelivery) -> tuple[str, bool]:
@@ -37,7 +37,7 @@ def make_web_app(deps: Deps) -> OpenAPI:
             accept,
             deps.settings.hooks,
             reject,
-            Documents(),
+            reach or Documents(),
             deps.clock.now,
             deps.settings.max_body_bytes,
             deps.settings.replay_window,
