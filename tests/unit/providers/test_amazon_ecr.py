@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 
 from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
+from tests.unit.providers.keys import CERTIFICATE, OTHER_KEY, TOPIC, certificate
+from tests.unit.providers.keys import sns_signed as signed
 from tests.unit.providers.noise import headers_with, json_with
 from tests.unit.providers.parts import NOW, PAYLOADS, SECRET, body, hook, parse, real, verify
 from webhooks.provider import BadSignature, Incoming, Unreadable, documents
 
 PUSHED = ImagePushed("111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/shop", "1.4.0", "sha256:" + "1" * 64)
-TOPIC = "arn:aws:sns:eu-central-1:111122223333:pushed-images"
-CERTIFICATE = "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem"
 BY_TOPIC = HookConfig(provider="amazon-ecr", topics=[TOPIC])
 BY_SECRET = hook("amazon-ecr")
 BEARER = {"authorization": "Bearer a-secret-of-the-test"}
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-SIGNED = ("Message", "MessageId", "SubscribeURL", "Subject", "Timestamp", "Token", "TopicArn", "Type")
-
-
-def certificate(key=KEY, days: int = 30) -> bytes:
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sns.amazonaws.com")])
-    until = datetime.fromtimestamp(NOW, UTC) + timedelta(days=days)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(until - timedelta(days=365)).not_valid_after(until)
-    return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 PEM = certificate()
@@ -57,13 +41,6 @@ def message(event: object = None, **more) -> dict:
         "SigningCertURL": CERTIFICATE,
         **more,
     }
-
-
-def signed(told: dict, key=KEY) -> dict:
-    """As Amazon signs: version 1 with SHA-1, version 2 with SHA-256."""
-    lines = "".join(f"{name}\n{told[name]}\n" for name in SIGNED if name in told)
-    algorithm = hashes.SHA1() if told["SignatureVersion"] == "1" else hashes.SHA256()
-    return told | {"Signature": base64.b64encode(key.sign(lines.encode(), PKCS1v15(), algorithm)).decode()}
 
 
 def check(told: dict, at: float = NOW, config: HookConfig = BY_TOPIC, pem: bytes = PEM, **headers: str) -> None:

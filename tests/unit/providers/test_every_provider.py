@@ -11,6 +11,7 @@ from nodewise.config.hooks import PROVIDERS, USED_BY, HookConfig
 from nodewise.domain.errors import UserError
 from tests.gitrepo import HOOK
 from tests.unit.providers.parts import DATA
+from tests.unit.providers.signers import HOOKS, secret_of
 from webhooks.provider import About, names, provider
 
 
@@ -58,3 +59,8 @@ def test_a_configuration_to_enter_is_yaml_with_address_and_secret(name):
     text = "\n".join(lines[1:end]).replace("{url}", "https://nodewise.example/hooks").replace("{secret}", "a: b, c]")
     assert "https://nodewise.example/hooks" in str(yaml.safe_load(text))
     assert "a: b, c]" in str(yaml.safe_load(text))
+
+
+def test_the_tests_can_sign_for_every_provider_and_no_two_hooks_share_a_secret():
+    assert {hook.provider for hook in HOOKS.values()} == set(names())
+    assert len({secret_of(name) for name in HOOKS}) == len(HOOKS)

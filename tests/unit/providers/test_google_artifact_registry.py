@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 
-import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -17,42 +16,14 @@ from jwt.algorithms import RSAAlgorithm
 
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
+from tests.unit.providers.keys import ACCOUNT, JWKS, KEY, KEYS, OTHER_KEY, URL, published, token
 from tests.unit.providers.noise import headers_with, json_with
 from tests.unit.providers.parts import NOW, PAYLOADS, body, hook, parse, real, verify
 from webhooks.provider import BadSignature, Incoming, documents
 
 NAME = "google-artifact-registry"
 PUSHED = ImagePushed("europe-docker.pkg.dev/example-project/team/shop", "1.4.0", "sha256:" + "1" * 64)
-KEYS = "https://www.googleapis.com/oauth2/v3/certs"
-URL = "https://deploy.example/hooks/google-artifact-registry"
-ACCOUNT = "pusher@example-project.iam.gserviceaccount.com"
 HOOK = hook(NAME, audience=URL, account=ACCOUNT)
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def published(key=KEY, kid: str = "k1") -> dict:
-    return RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "use": "sig", "alg": "RS256"}
-
-
-JWKS = json.dumps({"keys": [published(OTHER_KEY, "k0"), published()]}).encode()
-
-
-def token(key=KEY, kid: str | None = "k1", algorithm: str = "RS256", **more) -> str:
-    """As Google makes them for Pub/Sub; None leaves a claim out."""
-    claims = {
-        "iss": "https://accounts.google.com",
-        "aud": URL,
-        "azp": "1",
-        "sub": "1",
-        "email": ACCOUNT,
-        "email_verified": True,
-        "iat": int(NOW) - 60,
-        "exp": int(NOW) + 3540,
-        **more,
-    }
-    claims = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(claims, key, algorithm, headers={"kid": kid} if kid else None)
 
 
 def check(told: str, at: float = NOW, jwks: bytes = JWKS, config=HOOK) -> None:
