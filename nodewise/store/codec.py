@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from nodewise.domain import events as event_codec
 from nodewise.domain.build import Build, BuildState
 from nodewise.domain.delivery import Delivery, StoredEvent, Verdict
+from nodewise.domain.events import Event
 from nodewise.domain.model import Approval, Approved, Chore, ChoreRun, OnFailure
 from nodewise.domain.release import Release, ReleaseState
 from nodewise.domain.rollout import Kind, Phase, Plan, Rollout
@@ -16,11 +18,24 @@ from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
 from nodewise.domain.steps import Verdict as GateVerdict
 
 Row = Mapping[Any, Any]
+LONGEST_KEY = 200  # characters of a delivery's key
 
 
 def clean(text: str) -> str:
-    """PostgreSQL's text cannot hold NUL; nothing that a person reads needs it."""
-    return text.replace("\0", "�")
+    """PostgreSQL cannot hold NUL, nor UTF-8 half of a surrogate pair; nothing that a person reads needs either."""
+    return text.replace("\0", "�").encode("utf-8", "replace").decode()
+
+
+def stored_key(key: str) -> str:
+    """A delivery's key, or its digest where the column cannot hold it as it is: two keys must not become one."""
+    if len(key) <= LONGEST_KEY and clean(key) == key:
+        return key
+    return f"sha256:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """What stands in an event's row: whoever reads it has to be able to show it."""
+    return {name: clean(v) if isinstance(v, str) else v for name, v in event_codec.to_dict(event).items()}
 
 
 def rollout_row(rollout: Rollout) -> dict[str, Any]:

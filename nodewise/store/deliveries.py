@@ -21,7 +21,7 @@ from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Kind, Phase, Rollout
 from nodewise.store import access
 from nodewise.store import outbox as box
-from nodewise.store.codec import build_row, clean, delivery_of, event_of, rollout_row
+from nodewise.store.codec import build_row, clean, delivery_of, event_data, event_of, rollout_row, stored_key
 from nodewise.store.database import Database
 from nodewise.store.gathering import Gathering
 from nodewise.store.schema import builds, deliveries, events, outbox, rejected, rollouts
@@ -112,7 +112,7 @@ class DeliveryQueries(TellingQueries):
 
     def _seen_before(self, delivery: NewDelivery) -> str:
         """The id of the delivery that this one repeats; empty where none does: then only an event of it was told."""
-        same = deliveries.c.key == delivery.key
+        same = deliveries.c.key == stored_key(delivery.key)
         if delivery.body_digest:
             same = or_(same, deliveries.c.body_digest == delivery.body_digest)
         with self._db.read() as c:
@@ -132,8 +132,8 @@ class DeliveryQueries(TellingQueries):
             "id": new_id("e", now, self._chance),
             "delivery_id": delivery_id,
             "kind": event_codec.kind_of(event),
-            "data": event_codec.to_dict(event),
-            "origin": origin,
+            "data": event_data(event),
+            "origin": clean(origin),
             "created_at": now,
             "outcome": "",
             "once": once or None,
@@ -270,7 +270,7 @@ def _delivery_row(delivery_id: str, delivery: NewDelivery, now: float) -> dict[s
         "id": delivery_id,
         "provider": delivery.provider,
         "hook": delivery.hook,
-        "key": delivery.key or delivery_id,
+        "key": stored_key(delivery.key) or delivery_id,
         "body_digest": delivery.body_digest or None,
         "verdict": delivery.verdict.value,
         "note": clean(delivery.note),

@@ -35,7 +35,7 @@ deliveries = Table(
     Column("id", String(32), primary_key=True),
     Column("provider", String(64), nullable=False),
     Column("hook", String(64), nullable=False),
-    Column("key", String(200), nullable=False),
+    Column("key", String(200), nullable=False),  # a digest of it where it is longer
     Column("body_digest", String(80)),  # null where the id is under the signature: nulls never clash
     Column("verdict", String(16), nullable=False),
     Column("note", Text, nullable=False),
