@@ -24,6 +24,7 @@ THREADS = 16
 def make_web_app(deps: Deps, reach: Reach | None = None) -> OpenAPI:
     """The whole Flask app, for these Deps. *reach*: the way to what providers publish, instead of the network."""
     app = OpenAPI("nodewise", info=Info(title="Nodewise", version=__version__), doc_ui=False, doc_prefix="")
+    app.url_map.merge_slashes = False  # or the answer to a wrong address would repeat it, with the secret in it
 
     def accept(delivery: NewDelivery) -> tuple[str, bool]:
         accepted = intake.accept(deps, delivery)
