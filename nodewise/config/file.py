@@ -12,7 +12,15 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from nodewise.config.hooks import HookConfig
 from nodewise.config.secrets import read_secret
@@ -21,6 +29,16 @@ from nodewise.config.telling import NotificationConfig, StatusConfig
 from nodewise.domain.errors import UserError
 
 PLACEHOLDERS = ("branch", "sha", "short_sha", "tag", "version")
+
+
+def _hook_name(given: str) -> str:
+    """A part of the hook's address, and of a row."""
+    if not re.fullmatch(r"[^/?#]{1,64}", given):
+        raise ValueError("a hook's name has 1 to 64 characters, none of them /, ? or #: it is a part of its address")
+    return given
+
+
+HookName = Annotated[str, AfterValidator(_hook_name)]
 
 
 class BuildConfig(Section):
@@ -105,7 +123,7 @@ class RegistryConfig(Section):
 class FileConfig(Section):
     """The whole file."""
 
-    hooks: dict[str, HookConfig] = Field(default={}, description="Places where deliveries come in, by name.")
+    hooks: dict[HookName, HookConfig] = Field(default={}, description="Places where deliveries come in, by name.")
     builds: dict[str, BuildConfig] = Field(default={}, description="What is built from git, by name.")
     registries: dict[str, RegistryConfig] = Field(default={}, description="Logins and addresses, by registry host.")
     defaults: dict[str, str] = Field(default={}, description="Defaults for service labels, without 'nodewise.'.")

@@ -39,6 +39,8 @@ def refused(data, tmp_path: Path) -> str:
         ({"hoks": {}}, ["hoks", "is not known", "hooks"]),
         ({"hooks": {"a": {"provider": "githup", "secrets": [SECRET]}}}, ["hooks.a.provider", "githup", "'github'"]),
         ({"hooks": {"a": {"provider": "git"}}}, ["hooks.a", "secret"]),
+        ({"hooks": {"a/b": {"provider": "git", "secrets": [SECRET]}}}, ["hooks.a/b", "address"]),
+        ({"hooks": {"a" * 65: {"provider": "git", "secrets": [SECRET]}}}, ["hooks.aaa", "64"]),
         ({"hooks": {"a": {"provider": "git", "secrets": [SECRET, SECRET, SECRET]}}}, ["hooks.a.secrets"]),
         ({"hooks": {"a": {"provider": "git", "secrets": [" "]}}}, ["hooks.a", "empty"]),
         ({"hooks": {"a": {"provider": "zot", "secrets": [SECRET]}}}, ["hooks.a", "registry", "zot"]),
