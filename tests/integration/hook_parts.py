@@ -17,6 +17,7 @@ import yaml
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from nodewise import tokens
 from nodewise.bootstrap import Deps
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import Event
@@ -28,6 +29,8 @@ from tests.unit.providers.keys import Papers
 from tests.unit.providers.signers import HOOKS, Request, configuration
 from workers.web import make_web_app
 
+LARGEST = 200_000  # bytes of a body
+
 
 class Receiver:
     """Requests go through Flask's test client; ``log`` is what the process has said."""
@@ -35,6 +38,7 @@ class Receiver:
     def __init__(self, deps: Deps, log: io.StringIO) -> None:
         self.deps, self.log = deps, log
         self.papers = Papers(time.time())
+        self._bearer = {"Authorization": f"Bearer {tokens.create(deps, 'tester', ['read'], 'test')}"}
         self._database = Database(deps.settings.database_url)
         self._client = make_web_app(deps, self.papers).test_client()
 
@@ -42,7 +46,12 @@ class Receiver:
         """To the hook called *name*. *options* are the test client's."""
         path = f"/hooks/{HOOKS[name].provider}/{name}"
         query = options.pop("query_string", request.query)
-        return self._client.post(path, data=request.body, headers=request.headers, query_string=query, **options)
+        body = {"input_stream": io.BytesIO(request.body), "content_length": len(request.body)}
+        return self._client.post(path, headers=request.headers, query_string=query, **body, **options)
+
+    def ask(self, method: str, path: str, query: Mapping[str, str] | None = None) -> TestResponse:
+        """Anything but a delivery, by one who may read everything."""
+        return self._client.open(path, method=method, query_string=query, headers=self._bearer)
 
     def events(self, answer: TestResponse) -> tuple[Verdict, list[Event]]:
         """What was made of an accepted request, as it is stored."""
@@ -69,7 +78,7 @@ def every_hook(folder: Path) -> Iterator[Receiver]:
     """A receiver with all of ``signers.HOOKS``, which logs what the product would."""
     (folder / "nodewise.yaml").write_text(yaml.safe_dump(configuration()))
     with pytest.MonkeyPatch.context() as patch, logged() as log:
-        settings_in(folder, patch, 1, NODEWISE_MAX_BODY_BYTES="100000")
+        settings_in(folder, patch, 1, NODEWISE_MAX_BODY_BYTES=str(LARGEST))
         patch.setenv("NODEWISE_CONFIG", str(folder / "nodewise.yaml"))
         deps = open_deps()
         yield Receiver(deps, log)

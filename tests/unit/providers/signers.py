@@ -21,8 +21,9 @@ from tests.unit.providers.parts import hmac_hex
 from webhooks.bodies import FORM
 
 Headers = dict[str, str]
-Signer = Callable[[bytes, str, float], Headers]
+Signer = Callable[[bytes, str, float, str], Headers]  # body, secret, time, and an id where the signature has one
 REGISTRY = "registry.example:5000"
+WRONG = ("a-secret-that-is-in-force-nowhere", "whsec_" + base64.b64encode(b"a-key-in-force-nowhere").decode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +35,33 @@ class Request:
     query: dict[str, str] = field(default_factory=dict)
 
 
-def bearer(body: bytes, secret: str, now: float) -> Headers:
+def bearer(body: bytes, secret: str, now: float, id_: str) -> Headers:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def basic(body: bytes, secret: str, now: float) -> Headers:
+def basic(body: bytes, secret: str, now: float, id_: str) -> Headers:
     return {"Authorization": "Basic " + base64.b64encode(f"nodewise:{secret}".encode()).decode()}
 
 
 def plain(header: str) -> Signer:
-    return lambda body, secret, now: {header: secret}
+    return lambda body, secret, now, id_: {header: secret}
 
 
 def hmac(header: str, prefix: str = "", algorithm: str = "sha256") -> Signer:
-    return lambda body, secret, now: {header: prefix + hmac_hex(body, algorithm, secret.encode())}
+    return lambda body, secret, now, id_: {header: prefix + hmac_hex(body, algorithm, secret.encode())}
 
 
-def standard(body: bytes, secret: str, now: float) -> Headers:
-    """As Standard Webhooks; the body names the message, so that two bodies are two."""
+def standard(body: bytes, secret: str, now: float, id_: str) -> Headers:
+    """As Standard Webhooks; without an id the body names the message, so that two bodies are two."""
     key = base64.b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
-    return standard_headers(body, key, now, f"msg-{hmac_hex(body)[:20]}")
+    return standard_headers(body, key, now, id_ or f"msg-{hmac_hex(body)[:20]}")
 
 
-def google(body: bytes, secret: str, now: float) -> Headers:
-    return {"Authorization": f"Bearer {keys.token(at=now)}"}
+def google(body: bytes, secret: str, now: float, id_: str) -> Headers:
+    return {"Authorization": f"Bearer {keys.token(keys.OTHER_KEY if secret in WRONG else keys.KEY, at=now)}"}
 
 
-def nothing(body: bytes, secret: str, now: float) -> Headers:
+def nothing(body: bytes, secret: str, now: float, id_: str) -> Headers:
     """What proves the request is not among its headers."""
     return {}
 
@@ -134,22 +135,32 @@ def configuration() -> dict[str, Any]:
     return {"hooks": hooks}
 
 
-def signed(name: str, body: bytes, now: float, headers: Mapping[str, str] | None = None, form: bool = False) -> Request:
+def signed(
+    name: str,
+    body: bytes,
+    now: float,
+    headers: Mapping[str, str] | None = None,
+    form: bool = False,
+    secret: str = "",
+) -> Request:
     """*body* as the hook called *name* takes it; *form*: within a form, where it may be one.
 
-    Of a message of SNS it is what the message says.
+    Of a message of SNS it is what the message says. *secret*: another one than the hook's; one of ``WRONG`` stands for
+    other keys as well.
     """
     hook = HOOKS[name]
-    more = dict(headers or {})
+    more, secret = dict(headers or {}), secret or secret_of(name)
     if name == "by-sns":
-        return by_sns(sns_message(body.decode(errors="replace"), now), more)
+        return by_sns(sns_message(body.decode(errors="replace"), now), more, secret)
     sent = body
-    if form and hook.form:
+    if hook.form == "json":
+        more["Content-Type"] = "application/json"  # what says that it is a form is a part of what is signed
+    if form and hook.form and body:
         sent = urlencode({"payload": body.decode(errors="replace")}).encode()
         body = body.decode(errors="replace").encode() if hook.form == "json" else sent
         more["Content-Type"] = FORM
-    query = {"secret": secret_of(name)} if name in IN_ADDRESS else {}
-    return Request(sent, {**more, **hook.sign(body, secret_of(name), now)}, query)
+    proof = hook.sign(body, secret, now, more.pop("webhook-id", ""))
+    return Request(sent, {**more, **proof}, {"secret": secret} if name in IN_ADDRESS else {})
 
 
 def sns_message(text: str, now: float, kind: str = "Notification") -> dict[str, Any]:
@@ -164,7 +175,8 @@ def sns_message(text: str, now: float, kind: str = "Notification") -> dict[str, 
     }
 
 
-def by_sns(message: dict[str, Any], headers: Mapping[str, str] | None = None) -> Request:
+def by_sns(message: dict[str, Any], headers: Mapping[str, str] | None = None, secret: str = "") -> Request:
     """A message of SNS, signed by the tests' own key."""
     kind = {"Content-Type": "text/plain; charset=UTF-8", "X-Amz-Sns-Message-Type": message["Type"]}
-    return Request(json.dumps(keys.sns_signed(message)).encode(), {**(headers or {}), **kind})
+    key = keys.OTHER_KEY if secret in WRONG else keys.KEY
+    return Request(json.dumps(keys.sns_signed(message, key)).encode(), {**(headers or {}), **kind})
