@@ -111,8 +111,9 @@ def test_what_is_not_signed_is_not_kept_though_it_has_the_secret_in_the_wrong_pl
         assert answer.status_code == 401 or answer.json["note"] == "ping", answer.text
 
     send()
-    pings = {row["id"] for row in receiver.rows()["deliveries"] if row["provider"] == "bitbucket-server"}
-    assert receiver.stored() - pings == before - pings, "the one ping that needs no signature is one delivery"
+    pings = [row["id"] for row in receiver.rows()["deliveries"] if row["key"] == "ping"]
+    assert len(pings) <= 1, "all pings, which need no signature, are one delivery"
+    assert receiver.stored() - before <= set(pings)
     nothing_is_said_or_kept(receiver)
 
 
