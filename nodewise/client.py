@@ -37,7 +37,9 @@ class Nodewise(Protocol):
     def follow(self, rollout_id: str) -> Iterator[Json | None]:
         """Each state of a rollout until it has ended; None now and then when nothing changed."""
 
-    def deliveries(self, limit: int) -> list[Json]: ...
+    def deliveries(self, limit: int, provider: str = "", hook: str = "", verdict: str = "") -> Json:
+        """Deliveries, of one provider, hook or verdict where given, and the counts of what was turned away."""
+
     def delivery(self, delivery_id: str) -> Json: ...
     def builds(self, limit: int) -> list[Json]: ...
     def build(self, build_id: str) -> Json: ...
@@ -81,8 +83,9 @@ class ApiClient:
     def rollout(self, rollout_id: str) -> Json:
         return self._get(f"rollouts/{_part(rollout_id)}")
 
-    def deliveries(self, limit: int) -> list[Json]:
-        return self._items("deliveries", limit=limit)
+    def deliveries(self, limit: int, provider: str = "", hook: str = "", verdict: str = "") -> Json:
+        wanted = {"provider": provider, "hook": hook, "verdict": verdict}
+        return self._get("deliveries", limit=limit, **{k: v for k, v in wanted.items() if v})
 
     def delivery(self, delivery_id: str) -> Json:
         return self._get(f"deliveries/{_part(delivery_id)}")

@@ -48,7 +48,7 @@ def accept(deps: Deps, delivery: NewDelivery) -> Accepted:
 
 
 def replay(deps: Deps, delivery_id: str, who: str) -> int:
-    """Handle a stored delivery's events once more. Returns how many. Raises NotFound."""
+    """Handle a stored delivery's events once more. Returns how many. Raises NotFound, Conflict."""
     jobs = deps.store.replay_delivery(delivery_id, deps.clock.now(), who)
     log.info("delivery_replayed", delivery=delivery_id, who=who, events=len(jobs))
     publish(deps, jobs)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nodewise.domain.delivery import Verdict
+
 
 class _Asked(BaseModel):
     """A word that means nothing is refused: a misspelt one must not be taken for its absence."""
@@ -25,6 +27,9 @@ class Page(_Asked):
 
 class DeliveriesPage(Page):
     before: str | None = Field(None, description="only those older than this delivery")
+    provider: str | None = Field(None, description="only this provider's")
+    hook: str | None = Field(None, description="only this hook's")
+    verdict: Verdict | None = Field(None, description="only those worth this")
 
 
 class RolloutsPage(Page):

@@ -136,6 +136,7 @@ class Delivery(Answer):
     note: str
     received_at: float
     size: int
+    outcomes: list[str] = Field([], description="what came of its events; empty words for one not handled yet")
 
 
 class DeliveryDetail(Delivery):
@@ -207,10 +208,21 @@ class Releases(Answer):
     releases: list[Release]
 
 
+class Rejected(Answer):
+    """How many requests were turned away at one hook for one reason. Nothing else of them is kept."""
+
+    provider: str
+    hook: str
+    reason: str
+    count: int
+    last_at: float
+
+
 class Deliveries(Answer):
-    """Deliveries, newest first."""
+    """Deliveries, newest first, and what was turned away at the same hooks since Nodewise was set up."""
 
     deliveries: list[Delivery]
+    rejected: list[Rejected]
 
 
 class Builds(Answer):

@@ -4,10 +4,10 @@
 imported when it runs: ``nodewise --help`` has to be quick.
 """
 
-from nodewise.cli import acting, control, doctor, reading, tokens, watching
+from nodewise.cli import acting, control, deliveries, doctor, reading, tokens, watching
 from nodewise.cli.app import app, guarded
 
-__all__ = ["acting", "app", "control", "doctor", "guarded", "main", "reading", "tokens", "watching"]
+__all__ = ["acting", "app", "control", "deliveries", "doctor", "guarded", "main", "reading", "tokens", "watching"]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The verbs that ask for something: deploy, rollback, replay. See ``control`` for those about a rollout on its way.
+"""The verbs that ask for something: deploy, rollback. See ``control`` for those about a rollout on its way.
 
 deploy and rollback wait for the end, as ``docker service update`` does, because only then is it known whether
 what was asked for has happened. ``--no-wait`` returns once Nodewise has taken the request in.
@@ -43,21 +43,6 @@ def rollback(
     """Take a service back, to the good release before the present one or to any other."""
     client = connect(ctx)
     _accepted(client, client.rollback(service, to), wait, as_json)
-
-
-@app.command(rich_help_panel=ACTING)
-@guarded
-def replay(
-    ctx: typer.Context,
-    delivery: Annotated[str, typer.Argument(metavar="DELIVERY", show_default=False)],
-    as_json: JsonOption = False,
-) -> None:
-    """Handle a delivery's events once more."""
-    done = connect(ctx).replay(delivery)
-    if as_json:
-        return print_json(done)
-    count = done["events"]
-    return print(f"{count} event{'' if count == 1 else 's'} of {delivery} will be handled once more")
 
 
 def _accepted(client: Any, rollout: dict[str, Any], wait: bool, as_json: bool) -> None:

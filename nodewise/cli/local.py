@@ -13,6 +13,7 @@ from nodewise.answers.following import follow
 from nodewise.answers.rollouts import rollout
 from nodewise.bootstrap import Deps
 from nodewise.client import Json
+from nodewise.domain.delivery import Verdict
 
 
 class LocalClient:
@@ -39,8 +40,9 @@ class LocalClient:
     def follow(self, rollout_id: str) -> Iterator[Json | None]:
         return (None if state is None else _json(state) for state in follow(self._deps, rollout_id))
 
-    def deliveries(self, limit: int) -> list[Json]:
-        return _list(records.deliveries(self._deps, limit).deliveries)
+    def deliveries(self, limit: int, provider: str = "", hook: str = "", verdict: str = "") -> Json:
+        worth = Verdict(verdict) if verdict else None
+        return _json(records.deliveries(self._deps, limit, None, provider or None, hook or None, worth))
 
     def delivery(self, delivery_id: str) -> Json:
         return _json(records.one_delivery(self._deps, delivery_id))

@@ -1,4 +1,4 @@
-"""The verbs that look: status, history, rollouts, plan, releases, deliveries, builds, nodes."""
+"""The verbs that look: status, history, rollouts, plan, releases, builds, nodes. See ``deliveries`` for those."""
 
 from __future__ import annotations
 
@@ -78,29 +78,6 @@ def releases(
     from nodewise.cli import tables
 
     return tables.show(tables.console(), tables.release_table(found), f"no release of {service} is on record", found)
-
-
-@app.command(rich_help_panel=READING)
-@guarded
-def deliveries(
-    ctx: typer.Context,
-    delivery: Annotated[str, typer.Argument(help="One delivery, and what it led to.")] = "",
-    limit: LimitOption = 20,
-    as_json: JsonOption = False,
-) -> None:
-    """Webhook requests as they came in, newest first."""
-    client = connect(ctx)
-    found = [client.delivery(delivery)] if delivery else client.deliveries(limit)
-    if as_json:
-        return print_json(found[0] if delivery else {"deliveries": found})
-    from nodewise.cli import tables
-
-    out = tables.console()
-    tables.show(out, tables.delivery_table(found), "nothing has been delivered", found)
-    if delivery:
-        out.print()
-        tables.show(out, tables.event_table(found[0]["events"]), "it meant nothing", found[0]["events"])
-    return None
 
 
 @app.command(rich_help_panel=READING)

@@ -199,33 +199,6 @@ def release_table(releases: Iterable[Json]) -> Table:
     return made
 
 
-def delivery_table(deliveries: Iterable[Json]) -> Table:
-    """Deliveries, newest first."""
-    made = table("DELIVERY", "RECEIVED", "PROVIDER", "HOOK", "VERDICT", "NOTE")
-    styles = {"accepted": GOOD, "unusable": WARN}
-    for delivery in deliveries:
-        made.add_row(
-            cell(delivery["id"]),
-            cell(stamp(delivery["received_at"])),
-            cell(delivery["provider"]),
-            cell(delivery["hook"]),
-            cell(delivery["verdict"], styles.get(delivery["verdict"], QUIET)),
-            cell(delivery["note"]),
-        )
-    return made
-
-
-def event_table(events: Iterable[Json]) -> Table:
-    """What a delivery meant, and what that led to."""
-    made = table("EVENT", "KIND", "WHAT", "OUTCOME")
-    for event in events:
-        data = event["data"]
-        what = f"{data.get('repository', '')} {data.get('tag') or data.get('ref', '')}"
-        outcome = event["outcome"] or ("nothing" if event["done_at"] else "not handled yet")
-        made.add_row(cell(event["id"]), cell(event["kind"]), cell(what), cell(outcome))
-    return made
-
-
 def build_table(builds: Iterable[Json]) -> Table:
     """Builds, newest first."""
     made = table("BUILD", "NAME", "REF", "COMMIT", "STATE", "STARTED", "IMAGE", "ERROR")

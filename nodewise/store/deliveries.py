@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from nodewise.domain import events as event_codec
 from nodewise.domain.access import Audit
 from nodewise.domain.build import Build
-from nodewise.domain.delivery import Delivery, NewDelivery, StoredEvent
-from nodewise.domain.errors import LostRace, NotFound, RetryLater
+from nodewise.domain.delivery import Delivery, NewDelivery, StoredEvent, Verdict
+from nodewise.domain.errors import Conflict, LostRace, NotFound, RetryLater
 from nodewise.domain.events import Event
 from nodewise.domain.ids import Chance, new_id
 from nodewise.domain.jobs import Job, Verb
@@ -147,10 +147,19 @@ class DeliveryQueries(TellingQueries):
         return job.subject, (job,)
 
     def replay_delivery(self, delivery_id: str, now: float, who: str) -> tuple[Job, ...]:
-        """A stored delivery's events once more, as new events, with the audit of it. Raises NotFound."""
+        """A stored delivery's events once more, as new events, with the audit of it.
+
+        Raises NotFound, and Conflict for one without events: what a body means is told by its headers too, and these
+        are not kept.
+        """
         if self.delivery(delivery_id) is None:
             raise NotFound(f"there is no delivery {delivery_id!r}", "nodewise deliveries lists them", "delivery")
         old = self.delivery_events(delivery_id)
+        if not old:
+            raise Conflict(
+                f"{delivery_id} meant nothing when it came in: there is no event to handle once more",
+                "where it should have meant something, mend the hook and have the sender send it again",
+            )
         with self._db.write() as c:
             first = {e.event: e for e in old}.values()  # what was replayed before does not multiply
             jobs = tuple(self._insert_event(c, e.event, f"{e.origin}, replayed", now, delivery_id) for e in first)
@@ -177,11 +186,22 @@ class DeliveryQueries(TellingQueries):
             rows = c.execute(select(rejected).order_by(rejected.c.last_at.desc()))
             return [Rejected(**r._mapping) for r in rows]
 
-    def deliveries(self, limit: int = 50, before: str | None = None) -> list[Delivery]:
-        """Newest first; *before*: only those older than that delivery."""
+    def deliveries(
+        self,
+        limit: int = 50,
+        before: str | None = None,
+        provider: str | None = None,
+        hook: str | None = None,
+        verdict: Verdict | None = None,
+    ) -> list[Delivery]:
+        """Newest first; *before*: only those older than that delivery; and only those of each that is given."""
         query = select(deliveries).order_by(deliveries.c.id.desc()).limit(limit)
         if before:
             query = query.where(deliveries.c.id < before)
+        wanted = {"provider": provider, "hook": hook, "verdict": verdict and verdict.value}
+        for name, value in wanted.items():
+            if value:
+                query = query.where(deliveries.c[name] == value)
         with self._db.read() as c:
             return [delivery_of(r._mapping) for r in c.execute(query)]
 
@@ -195,6 +215,22 @@ class DeliveryQueries(TellingQueries):
         with self._db.read() as c:
             body = c.execute(select(deliveries.c.body).where(deliveries.c.id == delivery_id)).scalar()
         return zlib.decompress(body) if body else b""
+
+    def last_deliveries(self) -> dict[str, float]:
+        """When each hook was last delivered to."""
+        d = deliveries.c
+        with self._db.read() as c:
+            return {r[0]: r[1] for r in c.execute(select(d.hook, func.max(d.received_at)).group_by(d.hook))}
+
+    def outcomes(self, delivery_ids: Sequence[str]) -> dict[str, list[str]]:
+        """What the events of each delivery led to, in their order; empty for one that is not handled yet."""
+        e = events.c
+        found: dict[str, list[str]] = {}
+        query = select(e.delivery_id, e.outcome).where(e.delivery_id.in_(delivery_ids)).order_by(e.id)
+        with self._db.read() as c:
+            for delivery_id, outcome in c.execute(query):
+                found.setdefault(delivery_id, []).append(outcome)
+        return found
 
     def delivery_events(self, delivery_id: str) -> list[StoredEvent]:
         with self._db.read() as c:

@@ -47,7 +47,7 @@ def _add_requests(api: APIBlueprint, deps: Deps) -> None:
     @api.post(
         "/deliveries/<id>/replay",
         summary="Handle a delivery's events once more",
-        responses=documented(202, schemas.Replayed, 404, 503),
+        responses=documented(202, schemas.Replayed, 404, 409, 503),
     )
     @needs("deploy")
     def replay(path: asked.Id) -> Response:

@@ -78,7 +78,7 @@ def add_records(api: APIBlueprint, deps: Deps) -> None:
 
     @api.get("/deliveries", summary="Deliveries, newest first", responses=documented(200, schemas.Deliveries))
     def list_deliveries(query: asked.DeliveriesPage) -> Response:
-        return answer(records.deliveries(deps, query.limit, query.before))
+        return answer(records.deliveries(deps, **dict(query)))
 
     @api.get(
         "/deliveries/<id>",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nodewise.domain.access import Audit
 from nodewise.domain.build import Build, BuildState
-from nodewise.domain.delivery import NewDelivery
+from nodewise.domain.delivery import NewDelivery, Verdict
 from nodewise.domain.errors import Conflict, LostRace, NotFound
 from nodewise.domain.events import CodePushed
 from nodewise.domain.jobs import Job, Verb
@@ -130,6 +130,25 @@ def test_a_replay_is_in_the_audit_with_who_and_when_and_the_events_that_it_made(
     with pytest.raises(NotFound):
         store.replay_delivery("d-none", NOW, "alice")
     assert len(store.audit()) == 1
+
+
+def test_a_delivery_that_meant_nothing_cannot_be_replayed(store: Store):
+    ping = store.accept(NewDelivery("git", "git", "ping", Verdict.PING, b""), NOW).delivery_id
+    with pytest.raises(Conflict, match="meant nothing"):
+        store.replay_delivery(ping, NOW, "alice")
+    assert store.audit() == []
+
+
+def test_deliveries_are_listed_by_provider_hook_and_verdict_with_what_came_of_them(store: Store):
+    accepted = store.accept(delivery(), NOW)
+    store.finish_event(accepted.jobs[0].subject, "no service runs it", NOW)
+    ping = store.accept(NewDelivery("github", "shop", "ping", Verdict.PING, b""), NOW + 1).delivery_id
+    kept = store.delivery(accepted.delivery_id)
+    assert [d.id for d in store.deliveries(provider="github")] == [ping]
+    assert [d.id for d in store.deliveries(hook=kept.hook, verdict=Verdict.ACCEPTED)] == [accepted.delivery_id]
+    assert store.deliveries(hook="shop", verdict=Verdict.ACCEPTED) == []
+    assert store.outcomes([accepted.delivery_id, ping]) == {accepted.delivery_id: ["no service runs it"]}
+    assert store.last_deliveries() == {kept.hook: NOW, "shop": NOW + 1}
 
 
 def test_rejected_requests_are_counted(store: Store):

@@ -7,39 +7,24 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
-from click.testing import Result
-from typer.testing import CliRunner
 
-from nodewise.cli import app
 from nodewise.domain.model import Phase
 from nodewise.domain.steps import StepState
 from tests.integration.standing_swarm import StandingSwarm, service
 from tests.integration.test_control import IMAGE, add_staging
-from tests.integration.web_parts import SERVICE, Api, add_moving, change, end, open_api
+from tests.integration.web_parts import SERVICE, Api, Run, add_moving, change, end, open_api
 from tests.product import ROOT, wait_for
 from tests.unit.swarm_values import NEW
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     with open_api(tmp_path, monkeypatch, StandingSwarm(service(SERVICE))) as opened:
         yield opened
-
-
-@pytest.fixture
-def run(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    monkeypatch.setenv("NODEWISE_URL", api.url)
-    monkeypatch.setenv("NODEWISE_TOKEN", api.token)
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # the API in this process logs elsewhere
-    yield lambda *words: CliRunner().invoke(app, list(words))
-    structlog.reset_defaults()
 
 
 def test_pausing_and_resuming_say_what_holds_and_how_to_go_on(api: Api, run: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from click.testing import Result
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from nodewise import tokens
@@ -30,6 +31,8 @@ from tests.unit.swarm_values import NEW, OLD, spec
 
 SECRET = "environment-of-the-service"  # stands in every spec, and must stand in no answer
 SERVICE = "shop.web_1-a"
+
+Run = Callable[..., Result]
 
 
 class _Handler(WSGIRequestHandler):
