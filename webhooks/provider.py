@@ -108,6 +108,7 @@ class About:
     ``events``: what starts something. ``signature``: how a request proves whom it is from. ``replay``: what keeps an
     old one from working twice. ``setup``: what to enter at the provider, line by line, with ``{url}`` and ``{secret}``
     to be filled in. ``tested``: with what. ``secret_in_url``: why there is no other way; empty where there is one.
+    ``whsec``: its secret is one of Standard Webhooks, ``whsec_`` and base64.
     """
 
     title: str
@@ -118,6 +119,7 @@ class About:
     setup: tuple[str, ...]
     tested: str
     secret_in_url: str = ""
+    whsec: bool = False
 
 
 class Provider(Protocol):

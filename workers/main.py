@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from nodewise.cli import app, guarded
+from workers import hooks  # noqa: F401 - adds its verb
 
 if TYPE_CHECKING:
     from nodewise.config.settings import Settings

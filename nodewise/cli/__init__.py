@@ -4,10 +4,22 @@
 imported when it runs: ``nodewise --help`` has to be quick.
 """
 
-from nodewise.cli import acting, control, deliveries, doctor, reading, tokens, watching
+from nodewise.cli import acting, control, deliveries, doctor, hooks, reading, tokens, watching
 from nodewise.cli.app import app, guarded
 
-__all__ = ["acting", "app", "control", "deliveries", "doctor", "guarded", "main", "reading", "tokens", "watching"]
+__all__ = [
+    "acting",
+    "app",
+    "control",
+    "deliveries",
+    "doctor",
+    "guarded",
+    "hooks",
+    "main",
+    "reading",
+    "tokens",
+    "watching",
+]
 
 
 def main() -> None:

@@ -52,6 +52,11 @@ USED_BY = {
 }
 SECRETLESS = ("amazon-ecr", "google-artifact-registry")  # signed with keys that the provider publishes
 NAMELESS = ("nexus", "zot")
+NEEDS = {
+    "registry": NAMELESS,
+    "audience": ("google-artifact-registry",),
+    "account": ("google-artifact-registry",),
+}
 
 
 class HookConfig(Section):
@@ -105,7 +110,7 @@ class HookConfig(Section):
 
     @model_validator(mode="after")
     def _knows_its_provider(self) -> HookConfig:
-        if self.provider in NAMELESS and not self.registry:
+        if self.provider in NEEDS["registry"] and not self.registry:
             raise ValueError(
                 f"registry is needed: {self.provider} does not tell what its host is called in image names"
             )
@@ -138,3 +143,8 @@ class HookConfig(Section):
         """The secrets in force now; files are read each time, so that a rotation needs no restart."""
         read = [read_secret(path, "secrets_files") for path in self.secrets_files]
         return [s.encode() for s in (*(s.get_secret_value() for s in self.secrets), *read)]
+
+
+def hook_path(provider: str, name: str) -> str:
+    """Where the hook *name* is delivered to: the name stands in the address unless it is the provider's own."""
+    return f"/hooks/{provider}" if name == provider else f"/hooks/{provider}/{name}"

@@ -35,6 +35,7 @@ ABOUT = About(
         "The last is the repository's name in nodewise.yaml; without it, it is called by its path",
     ),
     tested="git itself, over HTTP and local, pushing to a bare repository with the hook in it",
+    whsec=True,
 )
 
 

@@ -40,11 +40,13 @@ ABOUT = About(
     setup=(
         "Project (or group) → Settings → Webhooks → Add new webhook",
         "URL: {url}",
-        "Signing token (GitLab 19 and later; the secret starts with whsec_), or else Secret token: {secret}",
+        "Signing token (GitLab 19 and later; it starts with whsec_): {secret}",
+        "Before GitLab 19: Secret token, and a secret without whsec_ (nodewise hook add gitlab --plain)",
         "Trigger: Push events, Tag push events",
         "Custom webhook template: leave it empty",
     ),
     tested="published examples of pushes, tag pushes and system hooks; not GitLab itself",
+    whsec=True,
 )
 PUSHES = ("push", "tag_push")
 PUSH_HEADERS = {"Push Hook": "push", "Tag Push Hook": "tag_push"}

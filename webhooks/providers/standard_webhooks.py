@@ -29,6 +29,7 @@ ABOUT = About(
         "  or another one, in which the hook's fields say where things stand",
     ),
     tested="bodies of several shapes, signed by the standard's own library",
+    whsec=True,
 )
 
 
