@@ -51,7 +51,8 @@ def add(
 
 
 def _check(settings: Settings, provider: str, name: str) -> None:
-    from nodewise.config.hooks import PROVIDERS, nearest
+    from nodewise.config.hooks import PROVIDERS
+    from nodewise.config.shapes import nearest
     from nodewise.domain.errors import Conflict, UserError
 
     if provider not in PROVIDERS:

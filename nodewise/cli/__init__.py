@@ -4,7 +4,7 @@
 imported when it runs: ``nodewise --help`` has to be quick.
 """
 
-from nodewise.cli import acting, control, deliveries, doctor, hooks, reading, tokens, watching
+from nodewise.cli import acting, control, deliveries, doctor, hooks, lint, reading, tokens, watching
 from nodewise.cli.app import app, guarded
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "doctor",
     "guarded",
     "hooks",
+    "lint",
     "main",
     "reading",
     "tokens",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -144,14 +144,14 @@ def load_file(path: Path | None) -> FileConfig:
             f"{path} cannot be read: {error.strerror}", "check NODEWISE_CONFIG", "NODEWISE_CONFIG"
         ) from error
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is no YAML: {_yaml_place(error)}", "", "NODEWISE_CONFIG") from None
+        raise UserError(f"{path} is no YAML: {yaml_place(error)}", "", "NODEWISE_CONFIG") from None
     try:
         return FileConfig.model_validate(data)
     except ValidationError as error:
         raise UserError(f"{path}: {_first(error)}", "see the README for an example", "NODEWISE_CONFIG") from None
 
 
-def _yaml_place(error: yaml.YAMLError) -> str:
+def yaml_place(error: yaml.YAMLError) -> str:
     """Where, and not what: the line may hold a secret."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", "") or "it cannot be read"
@@ -162,14 +162,24 @@ def _first(error: ValidationError) -> str:
     """The first error as one sentence; values of secrets are not in it."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        known = _fields_at(first["loc"])
-        return f"{where}: is not known{nearest(str(first['loc'][-1]), known)}"
-    return f"{where}: {message}" if where else message
+    return f"{where}: {told(first)}" if where else told(first)
 
 
-def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+def told(error: Any) -> str:
+    """What one of pydantic's errors says, without the value."""
+    if error["type"] == "extra_forbidden":
+        return f"is not known{nearest(str(error['loc'][-1]), _model_at(error['loc']).model_fields)}"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def meaning_at(location: tuple[int | str, ...]) -> str:
+    """What the key at *location* means; empty where there is none."""
+    fields = _model_at(location).model_fields
+    found = next((fields[str(part)] for part in reversed(location) if str(part) in fields), None)
+    return (found.description or "") if found else ""
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[Section]:
     models: dict[str, type[Section]] = {
         "hooks": HookConfig,
         "builds": BuildConfig,
@@ -177,8 +187,7 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
         "notifications": NotificationConfig,
         "statuses": StatusConfig,
     }
-    model: type[Section] = models.get(str(location[0]), FileConfig) if len(location) > 1 else FileConfig
-    return list(model.model_fields)
+    return models.get(str(location[0]), FileConfig) if len(location) > 1 else FileConfig
 
 
 def _tag_safe(text: str) -> str:
