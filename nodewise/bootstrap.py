@@ -20,10 +20,11 @@ from nodewise.domain.errors import RetryLater
 from nodewise.domain.ids import Chance
 from nodewise.domain.jobs import Job
 from nodewise.domain.rollout import POLL
-from nodewise.ports import Builder, Channel, Clock, Engine, Git, Queue, ReadGate, Registry
+from nodewise.ports import Builder, Channel, Clock, Engine, Git, Manager, Queue, ReadGate, Registry
 from nodewise.store import Store
 
 ASIDE = 8  # questions put to the swarm side by side; its threads begin with the first one, after every fork
+SOON = 4.0  # seconds
 TELLERS = 2  # jobs of one worker that tell at a time: channels may be slow, and rollouts want the other threads
 WATCHER = "watcher"  # the lease of the one process that watches the swarm
 
@@ -81,6 +82,11 @@ class NoQueue:
 
     def publish(self, job: Job, delay: float = 0.0) -> None:
         raise RetryLater(f"no queue here for {job.verb} {job.subject}", "the sweep picks it up within seconds")
+
+
+def build_managers(settings: Settings) -> dict[str, Manager]:
+    """Each manager by itself, for who wants to know which of them answers; soon, or not at all."""
+    return {h: SwarmEngine([h], settings.registry_auth, timeout=SOON) for h in settings.docker_hosts}
 
 
 def build_deps(settings: Settings, queue: Queue | None = None) -> Deps:

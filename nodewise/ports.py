@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job
@@ -74,6 +74,13 @@ class Registry(Protocol):
 
     def digest(self, image: ImageName) -> str:
         """What the image's tag stands for. Raises as ``tags`` does."""
+
+
+class Manager(Protocol):
+    """One manager of the swarm by itself."""
+
+    def info(self) -> Mapping[str, Any]:
+        """What it says of itself, as it came: version, time. Raises RetryLater unless it answers and is a manager."""
 
 
 class ReadGate(Protocol):

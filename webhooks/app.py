@@ -70,8 +70,9 @@ def hooks_blueprint(
             if parsed.confirm:
                 reach.visit(parsed.confirm)
         except BadSignature as error:
-            reject(name, hook, error.reason)
-            log.warning("delivery_rejected", provider=name, hook=hook, reason=error.reason)
+            if body:  # an empty request is nobody's delivery: 'nodewise doctor' asks so whether the hook is there
+                reject(name, hook, error.reason)
+                log.warning("delivery_rejected", provider=name, hook=hook, reason=error.reason)
             return _unauthorized(error.reason)
         except Unreadable as error:
             extra = {"field": error.field} if error.field else {}

@@ -46,7 +46,8 @@ def add(
 
     out = tables.console()
     for line in _told(made, str(settings.config or "nodewise.yaml"), given=bool(url)):
-        out.print(tables.cell(line, "bold" if line[:1].isdigit() else ""), soft_wrap=True)
+        shown = line.replace("→", "->") if out.options.ascii_only else line
+        out.print(tables.cell(shown, "bold" if line[:1].isdigit() else ""), soft_wrap=True)
     return None
 
 

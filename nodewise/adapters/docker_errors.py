@@ -96,11 +96,11 @@ _PASSING = (
 
 def words(error: BaseException) -> str:
     """An error in the shortest words that still say what happened; never the URL it happened at."""
-    if isinstance(error, APIError):
-        return error.explanation or f"HTTP {error.status_code}"
     root = error
-    while root.__cause__ or root.__context__:
+    while not isinstance(root, APIError) and (root.__cause__ or root.__context__):
         root = root.__cause__ or root.__context__ or root
+    if isinstance(root, APIError):
+        return (root.explanation or f"HTTP {root.status_code}").strip()
     text = root.strerror if isinstance(root, OSError) and root.strerror else str(root)
     return text or type(root).__name__
 

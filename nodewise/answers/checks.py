@@ -44,7 +44,7 @@ def check_worker(deps: Deps) -> Check:
     age = max(0.0, deps.clock.now() - last)
     if age > BEAT_MAX_AGE:
         hint = "check that clock, Redis and worker run; nothing is lost meanwhile"
-        return Check("worker", False, f"last heard of {_ago(age)} ago", hint)
+        return Check("worker", False, f"last heard of {ago(age)} ago", hint)
     return Check("worker", True, f"heard of {age:.0f} s ago")
 
 
@@ -53,7 +53,7 @@ def check_outbox(deps: Deps) -> Check:
     size, age = deps.store.outbox_size(), deps.store.oldest_due(deps.clock.now())
     detail = f"{size} jobs to do" if size != 1 else "1 job to do"
     if age > BACKLOG_MAX_AGE:
-        return Check("outbox", False, f"{detail}, the oldest due for {_ago(age)}", "look at the workers; start more")
+        return Check("outbox", False, f"{detail}, the oldest due for {ago(age)}", "look at the workers; start more")
     return Check("outbox", True, detail)
 
 
@@ -92,7 +92,8 @@ class Patient:
             return Check(self._name, False, f"no answer within {self._patience:g} s", "it is being asked still")
 
 
-def _ago(seconds: float) -> str:
+def ago(seconds: float) -> str:
+    """A length of time in one unit."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

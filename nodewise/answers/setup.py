@@ -1,4 +1,4 @@
-"""Checks for ``nodewise doctor``: settings, schema, the registries, the labels of services, the machine's clock."""
+"""Checks for ``nodewise doctor``: settings, schema, the labels of services."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from nodewise.answers.checks import Check, check_store
 from nodewise.bootstrap import Deps
 from nodewise.config.labels import read_labels
 from nodewise.config.settings import Settings
-from nodewise.domain.errors import NodewiseError, UserError
-from nodewise.domain.images import ImageName
+from nodewise.domain.errors import NodewiseError
 from nodewise.domain.swarm import ServiceView
 
 
@@ -19,7 +18,7 @@ def check_settings(settings: Settings) -> Check:
         f"data in {settings.data_dir}, {_count(len(settings.hooks), 'hook')}, {_count(len(settings.builds), 'build')}"
     )
     if not settings.hooks:
-        return Check("settings", False, f"{detail}: no webhook is let in", "name one under 'hooks' in nodewise.yaml")
+        return Check("settings", False, f"{detail}: no webhook is let in", "'nodewise hook add PROVIDER' begins one")
     return Check("settings", True, detail)
 
 
@@ -36,7 +35,7 @@ def check_schema(deps: Deps) -> Check:
 
 
 def check_services(deps: Deps) -> Iterator[Check]:
-    """What the swarm's services ask of Nodewise: their labels, and the registries that their images are in."""
+    """What the swarm's services ask of Nodewise: their labels, and what was left behind."""
     try:
         everything = deps.engine.services()
     except NodewiseError:
@@ -51,8 +50,15 @@ def check_services(deps: Deps) -> Iterator[Check]:
         hint = "" if tracked else "set the label nodewise.track on those that should follow their image"
         yield Check("labels", True, f"{len(tracked)} of {_count(len(services), 'service')} follow their image", hint)
     yield from _check_helpers(deps, [s for s in everything if s.helper])
-    for registry, image in sorted(_one_image_each(tracked).items()):
-        yield _check_registry(deps, registry, image)
+
+
+def followed_images(deps: Deps) -> list[str]:
+    """The images of the services that follow theirs; none while the swarm cannot be asked."""
+    try:
+        services = [s for s in deps.engine.services() if not s.helper]
+    except NodewiseError:
+        return []
+    return [s.image for s in services if read_labels(s.labels, deps.settings.label_defaults).track is not None]
 
 
 def _check_helpers(deps: Deps, helpers: list[ServiceView]) -> Iterator[Check]:
@@ -61,27 +67,6 @@ def _check_helpers(deps: Deps, helpers: list[ServiceView]) -> Iterator[Check]:
     left = sorted(name for name, rollout in rollouts.items() if rollout is None or not rollout.phase.going)
     if left:
         yield Check("helpers", False, f"left behind: {', '.join(left)}", f"docker service rm {' '.join(left)}")
-
-
-def _one_image_each(services: list[ServiceView]) -> dict[str, ImageName]:
-    """One image of every registry that is in use: asking for it is what every plan begins with."""
-    images: dict[str, ImageName] = {}
-    for service in services:
-        try:
-            image = ImageName.parse(service.image)
-        except UserError:
-            continue
-        images.setdefault(image.registry, image)
-    return images
-
-
-def _check_registry(deps: Deps, registry: str, image: ImageName) -> Check:
-    try:
-        deps.engine.resolve(image)
-    except NodewiseError as error:
-        hint = error.hint or f"check the login for {registry} under 'registries', and the way from the managers to it"
-        return Check("registry", False, f"{registry}: {error.what}", hint)
-    return Check("registry", True, f"{registry} answers the managers")
 
 
 def _count(number: int, noun: str) -> str:

@@ -50,6 +50,14 @@ USED_BY = {
     "service_label": ("alertmanager",),
     "always": ("alertmanager",),
 }
+TIMED = (  # there is, or can be, a signed time in what these send: clocks that differ have it refused
+    "amazon-ecr",
+    "cloudevents",
+    "git",
+    "gitlab",
+    "google-artifact-registry",
+    "standard-webhooks",
+)
 SECRETLESS = ("amazon-ecr", "google-artifact-registry")  # signed with keys that the provider publishes
 NAMELESS = ("nexus", "zot")
 NEEDS = {
