@@ -45,7 +45,7 @@ def add(
     from nodewise.cli import tables
 
     out = tables.console()
-    for line in _told(made, str(settings.config or "nodewise.yaml"), given=bool(url)):
+    for line in _told(made, str(settings.config or "nodewise.yaml"), given=bool(url or settings.public_url)):
         shown = line.replace("→", "->") if out.options.ascii_only else line
         out.print(tables.cell(shown, "bold" if line[:1].isdigit() else ""), soft_wrap=True)
     return None
@@ -67,13 +67,13 @@ def _check(settings: Settings, provider: str, name: str) -> None:
 
 
 def _base(settings: Settings, url: str) -> str:
-    """Where the provider finds Nodewise; else where it is found on its own machine."""
+    """Where the provider finds Nodewise: as told, as set, or else on its own machine."""
     from nodewise.cli.access import own_url
     from nodewise.config.gate_labels import server_url
     from nodewise.domain.errors import UserError
 
     try:
-        return server_url(url) if url else own_url(settings.listen)
+        return server_url(url) if url else settings.public_url.rstrip("/") or own_url(settings.listen)
     except (ValueError, UserError):
         raise UserError(
             "what --url gives is no address", "allowed is http(s)://HOST[:PORT][/PREFIX], without a login", "url"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from nodewise.answers.registries import check_registries
 from nodewise.answers.secrets import check_secrets
 from nodewise.answers.side_by_side import Look, side_by_side
 from nodewise.bootstrap import Deps
+from nodewise.config.hooks import HookConfig
 from nodewise.ports import Manager
 
 PATIENCE = 20.0  # seconds for everything
@@ -28,6 +29,7 @@ def examine(deps: Deps, url: str, hosts: Mapping[str, Manager], own_token: tuple
         "store": lambda: _store(deps, own_token),
         "secrets": lambda: check_secrets(settings),
         "web": lambda: check_web(url, settings.hooks),
+        "outside": lambda: _outside(settings.public_url.rstrip("/"), url, settings.hooks),
         "swarm": lambda: _swarm(deps, hosts),
     }
     yield from side_by_side(looks, PATIENCE)
@@ -42,6 +44,11 @@ def _store(deps: Deps, own_token: tuple[str, Path]) -> Iterator[Check]:
         yield checks.check_outbox(deps)
         yield from callers.check_tokens(deps, *own_token)
         yield from callers.check_rejected(deps)
+
+
+def _outside(public_url: str, url: str, hooks: Mapping[str, HookConfig]) -> Iterable[Check]:
+    """The address that providers are given, from here: what it cannot show is whether their network gets there."""
+    return check_web(public_url, hooks) if public_url and public_url != url else ()
 
 
 def _swarm(deps: Deps, hosts: Mapping[str, Manager]) -> Iterator[Check]:

@@ -64,7 +64,7 @@ def test_every_error_is_told_with_its_line_its_path_and_its_value(look) -> None:
     [
         ("hooks: [\n", "no YAML: line 2"),
         ("- hooks\n", "no mapping"),
-        ("hooks:\n  a/b: {provider: git, secrets: [x]}\n", "can stand in no address"),
+        ("hooks:\n  a/b: {provider: git, secrets: [x]}\n", "a part of its address"),
         ("registries:\n  https://ghcr.io: {username: u, password: x}\n", "is no host"),
         ("builds: {}\nhooks: {}\nbuilds: {}\n", "is given twice"),
         ("services: [web]\n", "no mapping of names to services"),

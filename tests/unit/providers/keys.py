@@ -76,14 +76,18 @@ def token(key=KEY, kid: str | None = "k1", algorithm: str = "RS256", at: float =
 
 
 class Papers:
-    """What the receiver reads and visits of Amazon's and Google's, without a network. ``visited`` in order."""
+    """What the receiver reads, visits and tells at providers', without a network. ``visited`` and ``told`` in order."""
 
     def __init__(self, at: float) -> None:
         self._certificate = certificate(at=at)
         self.visited: list[str] = []
+        self.told: list[tuple[str, Mapping[str, str]]] = []
 
     def read(self, urls: Iterable[str]) -> Mapping[str, bytes]:
         return {url: JWKS if url == KEYS else self._certificate for url in urls}
 
     def visit(self, url: str) -> None:
         self.visited.append(url)
+
+    def tell(self, url: str, content: Mapping[str, str]) -> None:
+        self.told.append((url, content))
