@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -128,7 +128,8 @@ class View:
         self._deps = deps
         self._now = now
         self._going: list[Going] = []
-        self._pictures: dict[str, Picture] = {}
+        self._pictures: Mapping[str, Picture] = {}
+        self._left: frozenset[str] = frozenset()
         self._cost = 0.0
         self._polled = self._drift = self._asked = float("-inf")
         self._noted: set[str] = set()  # services to be looked at for drift, a few at a time: it is never urgent
@@ -151,8 +152,9 @@ class View:
         helpers = helpers_of(self._deps.engine.services(HELPER_LABEL)) if any(g.helpers for g in going) else {}
         ids = {g.service_id for g in going}.union(*(helpers.get(g.rollout, ()) for g in going))
         now = pictures(going, helpers, self._deps.engine.live_tasks(sorted(ids)) if ids else ())
-        self._ask(_advance(changed(self._pictures, now)))
-        self._pictures, self._polled = now, self._now()
+        news = changed(self._pictures, now, self._left)
+        self._ask(_advance(news.wake))
+        self._pictures, self._left, self._polled = news.pictures, news.left, self._now()
         self._cost = time.monotonic() - began
 
     def _drifted(self, heard: Heard, going: list[Going]) -> list[Job]:

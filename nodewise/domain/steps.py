@@ -14,6 +14,8 @@ from typing import Any
 
 from nodewise.domain.swarm import NodeView, TaskView
 
+LATE = 0.1  # of a gate's interval: a reading that much after its time is on time
+
 
 class StepState(StrEnum):
     """How far one node is. ``skipped``: the service has no task there any more."""
@@ -85,7 +87,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """A gate's latest row of equal verdicts on one node. ``held``: it has passed at least once."""
+    """A gate's latest row of equal verdicts on one node. ``held``: it has passed at least once.
+
+    ``read_at``: when it was read, or rather when it was due if it was read a little after that.
+    """
 
     gate: str
     passes: int = 0
@@ -105,11 +110,16 @@ class Streak:
             self.gate,
             passes=self.passes + 1 if good else 0,
             fails=self.fails + 1 if bad else 0 if good else self.fails,
-            read_at=reading.at,
+            read_at=self._paced(reading.at, gate.interval),
             detail=reading.detail,
             held=self.held or good,
             memo=reading.memo,
         )
+
+    def _paced(self, at: float, interval: float) -> float:
+        """What each look costs must not add up: the next reading is due an interval after this one was."""
+        due = self.read_at + interval
+        return due if self.read_at and 0 <= at - due < LATE * interval else at
 
 
 @dataclass(frozen=True, slots=True)

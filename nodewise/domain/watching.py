@@ -96,9 +96,29 @@ def pictures(
     return drawn
 
 
-def changed(before: Mapping[str, Picture], after: Mapping[str, Picture]) -> list[str]:
-    """The rollouts to wake. One that is seen for the first time is: what it saw itself may be older."""
-    return sorted(rollout for rollout, picture in after.items() if before.get(rollout) != picture)
+@dataclass(frozen=True, slots=True)
+class News:
+    """Whom to wake, the pictures to hold the next ones against, and whose picture was left for the next poll."""
+
+    wake: tuple[str, ...]
+    pictures: Mapping[str, Picture]
+    left: frozenset[str] = frozenset()
+
+
+def changed(before: Mapping[str, Picture], after: Mapping[str, Picture], left: frozenset[str] = frozenset()) -> News:
+    """Wake each rollout whose picture is another. One that is seen for the first time is: what it saw may be older.
+
+    A task that has no node yet gets one in a moment, as a rule: its rollout is *left* for the next poll, once, so
+    that both are one look.
+    """
+    other = [r for r, picture in after.items() if before.get(r) != picture]
+    leave = frozenset(r for r in other if r in before and r not in left and _unsettled(after[r]))
+    kept = {r: before[r] if r in leave else picture for r, picture in after.items()}
+    return News(tuple(sorted(r for r in other if r not in leave)), kept, leave)
+
+
+def _unsettled(picture: Picture) -> bool:
+    return any(state == _COMING and not node for _, node, state, _ in (part for part in picture if len(part) == 4))
 
 
 def let_go(before: Iterable[Going], after: Iterable[Going]) -> set[str]:

@@ -30,7 +30,7 @@ TASKS = [task(1), task(2), task(1, id="other", service_id="s2"), task(1, id="of-
 
 
 def woken(tasks, helpers=HELPERS, going=BOTH):
-    return changed(pictures(BOTH, HELPERS, TASKS), pictures(going, helpers, tasks))
+    return list(changed(pictures(BOTH, HELPERS, TASKS), pictures(going, helpers, tasks)).wake)
 
 
 # -- pictures --------------------------------------------------------------------------------------------
@@ -69,8 +69,8 @@ def test_a_helpers_task_belongs_to_the_picture_of_the_rollout_that_made_it():
 
 
 def test_a_helper_that_comes_or_goes_wakes_its_rollout_even_without_a_task():
-    assert changed(pictures(BOTH, {}, []), pictures(BOTH, HELPERS, [])) == ["r-2"]
-    assert changed(pictures(BOTH, HELPERS, []), pictures(BOTH, {}, [])) == ["r-2"]
+    assert changed(pictures(BOTH, {}, []), pictures(BOTH, HELPERS, [])).wake == ("r-2",)
+    assert changed(pictures(BOTH, HELPERS, []), pictures(BOTH, {}, [])).wake == ("r-2",)
 
 
 def test_tasks_of_services_that_are_nobodys_are_left_out():
@@ -81,7 +81,27 @@ def test_a_rollout_seen_for_the_first_time_is_woken_and_one_that_has_ended_is_no
     new = Going("r-3", "s3")
     assert woken(TASKS, going=[*BOTH, new]) == ["r-3"]
     assert woken(TASKS, going=[TWO]) == []
-    assert changed({}, pictures(BOTH, HELPERS, TASKS)) == ["r-1", "r-2"]
+    assert changed({}, pictures(BOTH, HELPERS, TASKS)).wake == ("r-1", "r-2")
+
+
+def test_a_task_without_a_node_is_left_for_the_next_poll_so_that_its_coming_and_its_node_are_one_look():
+    first = pictures(BOTH, HELPERS, TASKS)
+    placeless = replace(TASKS[0], id="new", state="pending", node_id="")
+    second = changed(first, pictures(BOTH, HELPERS, [placeless, *TASKS[1:]]))
+    assert (second.wake, second.left) == ((), {"r-1"})
+    placed = pictures(BOTH, HELPERS, [replace(placeless, state="assigned", node_id="n2"), *TASKS[1:]])
+    third = changed(second.pictures, placed, second.left)
+    assert (third.wake, third.left) == (("r-1",), frozenset())
+    assert changed(third.pictures, placed, third.left).wake == ()
+
+
+def test_a_task_that_gets_no_node_wakes_its_rollout_with_the_next_poll_and_what_changes_meanwhile_is_not_lost():
+    first = pictures(BOTH, HELPERS, TASKS)
+    placeless = replace(TASKS[0], id="new", state="pending", node_id="")
+    later = pictures(BOTH, HELPERS, [placeless, *TASKS[1:]])
+    second = changed(first, later)
+    assert changed(second.pictures, later, second.left).wake == ("r-1",)
+    assert changed(second.pictures, first, second.left).wake == (), "as if nothing had been"
 
 
 def test_the_services_of_rollouts_that_have_ended_are_let_go():
