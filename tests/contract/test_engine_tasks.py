@@ -35,7 +35,8 @@ def test_a_task_that_has_failed_says_why_and_still_gives_its_logs(ground: Ground
     service = ground.create("dies", DIE)
     task = ground.until(lambda: next(iter(ground.ended(service.id, "failed")), None))
     assert (task.exit_code, task.error, task.slot in (1, 2)) == (3, "task: non-zero exit (3)", True)
-    assert sorted(ground.engine.task_logs(task.id, 10).splitlines()) == ["last-words", "on-stderr"]
+    # Waited for: just after a node has come back, a manager may take it for gone where logs are concerned.
+    ground.until(lambda: sorted(ground.engine.task_logs(task.id, 10).splitlines()) == ["last-words", "on-stderr"])
 
 
 def test_the_last_lines_of_a_running_task_and_no_more(ground: Ground) -> None:

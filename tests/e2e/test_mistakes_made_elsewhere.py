@@ -133,8 +133,8 @@ def test_a_tag_and_its_digest_do_not_flip_for_ever(scene: Scene):
     service = scene.create_service("still", image, 2, checked=False, track="same", update=FAST)
     before = version_of(scene, service), tasks_of(scene, service)
     digest = scene.push(image)  # the same once more: the registry tells of it as of any push
-    told = wait_for("its rollout", lambda: scene.product.get("rollouts", service=service)["rollouts"])[0]
-    assert scene.product.wait_rollout(told["id"])["phase"] == Phase.SUCCEEDED
+    told = f"SELECT 1 FROM events WHERE outcome LIKE '{service}: left alone: it runs this image already%'"
+    wait_for("the event's outcome", lambda: scene.rows(told))
     for same in (image, f"{image}@{digest}", image, ""):
         ended = scene.deploy(service, same)
         assert (ended["phase"], "already" in ended["reason"]) == (Phase.SUCCEEDED, True), ended["reason"]

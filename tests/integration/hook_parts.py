@@ -89,13 +89,14 @@ def every_hook(folder: Path) -> Iterator[Receiver]:
 def logged() -> Iterator[io.StringIO]:
     """The product's own logging, at its most talkative, into what is given; as it was before, afterwards."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    said = io.StringIO()
+    level, said = root.level, io.StringIO()
     with redirect_stderr(said):
         set_up("debug")
+    (ours,) = root.handlers  # those of the test's own capture come and go with each test
     structlog.configure(cache_logger_on_first_use=False)  # or loggers of modules would go on like this
     try:
         yield said
     finally:
-        root.handlers[:], root.level = handlers, level
+        root.removeHandler(ours)
+        root.level = level
         structlog.reset_defaults()
