@@ -38,6 +38,7 @@ class Match:
         return f"{self.name}: {self.verdict}"
 
 
+ALERTED = (Phase.MOVING, Phase.FINISHING, Phase.WATCHING)  # what an alert may be about
 TOLD = 20  # matches told one by one; of the rest, only how many there are
 
 
@@ -134,18 +135,23 @@ def _match_service(
         return Match(service.name, f"left alone: tag {event.tag} does not replace {present.tag}")
     if event.missed and (reason := not_missed(deps, service.name, running, present, event)):
         return Match(service.name, f"left alone: {reason}")
+    rollout = _started(deps, stored, service.name, Kind.DEPLOY, stored.origin, wanted)
+    return Match(service.name, f"rollout {rollout.id}", (rollout,))
+
+
+def _started(deps: Deps, stored: StoredEvent, service: str, kind: Kind, origin: str, image: str = "") -> Rollout:
+    """What an event starts for one service."""
     now = deps.clock.now()
-    rollout = Rollout(
+    return Rollout(
         id=new_id("r", now, deps.chance),
-        service=service.name,
-        kind=Kind.DEPLOY,
+        service=service,
+        kind=kind,
         phase=Phase.PENDING,
-        origin=stored.origin,
+        origin=origin,
         created_at=now,
-        image=wanted,
+        image=image,
         event_id=stored.id,
     )
-    return Match(service.name, f"rollout {rollout.id}", (rollout,))
 
 
 def not_missed(deps: Deps, service: str, running: ImageName, present: ImageName, event: ImagePushed) -> str:
@@ -175,24 +181,13 @@ def on_its_way(deps: Deps, service: str) -> list[Rollout]:
     ]
 
 
-ALERTED = (Phase.MOVING, Phase.FINISHING, Phase.WATCHING)
-
-
 def route_alert(deps: Deps, stored: StoredEvent, event: AlertFired) -> Match:
     """A rollback of the service that the alert names, unless there is a reason to leave it alone."""
     reason = _not_alerted(deps, event)
     if reason:
         return Match(event.service, f"left alone: {reason}")
-    now = deps.clock.now()
-    rollback = Rollout(
-        id=new_id("r", now, deps.chance),
-        service=event.service,
-        kind=Kind.ROLLBACK,
-        phase=Phase.PENDING,
-        origin=f"{stored.origin}: {event.summary or event.fingerprint}",
-        created_at=now,
-        event_id=stored.id,
-    )
+    origin = f"{stored.origin}: {event.summary or event.fingerprint}"
+    rollback = _started(deps, stored, event.service, Kind.ROLLBACK, origin)
     return Match(event.service, f"rollback {rollback.id}", (rollback,))
 
 

@@ -31,7 +31,7 @@ class Challenge:
         scheme, _, rest = header.strip().partition(" ")
         if scheme.lower() not in ("basic", "bearer"):
             return None
-        given = parse_dict_header(rest)  # type: ignore[no-untyped-call]
+        given = parse_dict_header(rest)
         said = {key.lower(): value or "" for key, value in given.items()}
         return cls(scheme.lower(), *(said.get(key, "") for key in ("realm", "service", "scope")))
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import requests
@@ -171,9 +172,12 @@ def dripping() -> Iterator[tuple[int, threading.Event]]:
             over.set()
 
 
+S = TypeVar("S", bound=ThreadingHTTPServer)
+
+
 @contextmanager
-def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
-    server = Server(host, port)
+def at_work(server: S) -> Iterator[S]:
+    """A server with an event ``over``, on a thread of its own."""
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -181,8 +185,14 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
     finally:
         server.over.set()
         server.shutdown()
-        server.server_close()
         thread.join()
+        server.server_close()
+
+
+@contextmanager
+def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
+    with at_work(Server(host, port)) as server:
+        yield server
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from typing import Any
 
 import requests
 
+from tests.integration.gate_parts import at_work
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 Login = tuple[str, str] | None
@@ -96,16 +98,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def scripted(host: str = "127.0.0.1") -> Iterator[Scripted]:
-    server = Scripted(host)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with at_work(Scripted(host)) as server:
         yield server
-    finally:
-        server.over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def push(registry: str, path: str, *tags: str, content: str = "", login: Login = None) -> str:

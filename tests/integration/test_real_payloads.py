@@ -16,10 +16,10 @@ import pytest
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import AlertFired, CodePushed, Event
 from tests.integration.hook_parts import Receiver, every_hook
-from tests.unit.providers.parts import PAYLOADS, real
+from tests.unit.providers.parts import PAYLOADS, needs_payloads, real
 from tests.unit.providers.signers import REGISTRY, Request, by_sns, signed, sns_message
 
-pytestmark = pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+pytestmark = needs_payloads
 
 ACCEPTED, IGNORED, UNUSABLE, PING = Verdict.ACCEPTED, Verdict.IGNORED, Verdict.UNUSABLE, Verdict.PING
 GOOGLE = "google-artifact-registry"

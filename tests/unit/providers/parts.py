@@ -8,6 +8,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 from nodewise.config.hooks import NAMELESS, HookConfig
 from webhooks.provider import Incoming, Parsed, Trust, provider
 
@@ -16,6 +18,8 @@ PAYLOADS = os.environ.get("NODEWISE_PAYLOADS", "")
 SECRET = b"a-secret-of-the-test"
 NOW = 1_795_000_000.0
 COMMIT = "2" * 40
+
+needs_payloads = pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
 
 
 def hook(name: str, **more) -> HookConfig:

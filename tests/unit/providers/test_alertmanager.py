@@ -12,7 +12,7 @@ from hypothesis import given
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import AlertFired
 from tests.unit.providers.noise import headers_with, json_with
-from tests.unit.providers.parts import PAYLOADS, SECRET, body, hook, parse, real, verify
+from tests.unit.providers.parts import SECRET, body, hook, needs_payloads, parse, real, verify
 from webhooks.provider import BadSignature, Unreadable
 
 FIRED = AlertFired("shop_web", "00000000000000a1", "2026-11-18T11:05:00.123Z", "One in ten answers is an error")
@@ -151,7 +151,7 @@ def test_no_header_raises_anything_but_bad_signature(headers):
         verify("alertmanager", headers)
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_a_real_notification_is_understood():
     content = real("alertmanager/firing.json")
     assert parse("alertmanager", content).verdict is Verdict.IGNORED

@@ -16,7 +16,7 @@ from nodewise.domain.events import ImagePushed
 from tests.unit.providers.keys import CERTIFICATE, OTHER_KEY, TOPIC, certificate
 from tests.unit.providers.keys import sns_signed as signed
 from tests.unit.providers.noise import headers_with, json_with
-from tests.unit.providers.parts import NOW, PAYLOADS, SECRET, body, hook, parse, real, verify
+from tests.unit.providers.parts import NOW, SECRET, body, hook, needs_payloads, parse, real, verify
 from webhooks.provider import BadSignature, Incoming, Unreadable, documents
 
 PUSHED = ImagePushed("111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/shop", "1.4.0", "sha256:" + "1" * 64)
@@ -306,7 +306,7 @@ def test_no_event_raises_anything_but_unreadable(data):
         assert parse("amazon-ecr", json.dumps(data).encode()).key
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_amazons_own_examples_are_understood():
     (pushed,) = parse("amazon-ecr", real("amazon-ecr/image-push.json")).events
     assert (pushed.repository, pushed.tag) == (

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
 from tests.unit.providers.anything import settled, spoiled
-from tests.unit.providers.parts import PAYLOADS, SECRET, body, hook, parse, real, verify
+from tests.unit.providers.parts import SECRET, body, hook, needs_payloads, parse, real, verify
 from webhooks.bodies import digest
 from webhooks.provider import BadSignature, Unreadable
 
@@ -104,7 +104,7 @@ def test_whatever_it_sends_is_understood_or_refused_with_the_field(content):
     settled("azure-acr", content)
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_real_deliveries_are_understood():
     (event,) = parse("azure-acr", real("azure-acr/push.json")).events
     assert (event.repository, event.tag) == ("myregistry.azurecr.io/hello-world", "v1")

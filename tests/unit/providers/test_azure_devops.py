@@ -11,7 +11,7 @@ from hypothesis import given
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed
 from tests.unit.providers.drawn import json_with
-from tests.unit.providers.parts import COMMIT, PAYLOADS, SECRET, body, parse, real, verify
+from tests.unit.providers.parts import COMMIT, SECRET, body, needs_payloads, parse, real, verify
 from webhooks.bodies import digest
 from webhooks.provider import BadSignature, Unreadable
 from webhooks.providers.azure_devops import SAMPLE
@@ -133,7 +133,7 @@ def test_whatever_comes_is_read_or_refused_by_name(data):
             pass
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_the_published_sample_is_a_ping_and_a_push_in_its_shape_is_understood():
     published = real(f"{NAME}/git_push.json")
     assert parse(NAME, published).verdict is Verdict.PING

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed
 from tests.unit.providers.drawn import json_with
-from tests.unit.providers.parts import COMMIT, PAYLOADS, SECRET, body, hmac_hex, parse, real, verify
+from tests.unit.providers.parts import COMMIT, SECRET, body, hmac_hex, needs_payloads, parse, real, verify
 from webhooks.bodies import digest
 from webhooks.provider import BadSignature, Parsed, Unreadable
 
@@ -150,7 +150,7 @@ def test_whatever_comes_is_read_or_refused_by_name(data, event):
             pass
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_a_real_change_is_understood():
     published = real(f"{NAME}/refs_changed.json")
     assert told(published).note == "refs/heads/feature/wip was deleted"

@@ -14,7 +14,7 @@ from hypothesis import given
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
 from tests.unit.providers.noise import headers_with, json_with
-from tests.unit.providers.parts import NOW, PAYLOADS, SECRET, body, hook, parse, real, verify
+from tests.unit.providers.parts import NOW, SECRET, body, hook, needs_payloads, parse, real, verify
 from tests.unit.providers.test_git import signed
 from webhooks.provider import BadSignature, Unreadable
 
@@ -179,7 +179,7 @@ def test_no_header_raises_anything_but_bad_signature(headers):
         verify("cloudevents", headers, b"\xff")
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_real_events_in_both_modes_are_read():
     config = hook(
         "cloudevents", types=["*.pushed", "zotregistry.image.*"], fields={"repository": "name", "tag": "reference"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
-from tests.unit.providers.parts import NOW, PAYLOADS, SECRET, body, hook, parse, real, verify
+from tests.unit.providers.parts import NOW, SECRET, body, hook, needs_payloads, parse, real, verify
 from webhooks.provider import BadSignature
 
 
@@ -115,7 +115,7 @@ def test_an_empty_secret_opens_nothing():
             verify("distribution", {"authorization": scheme}, b"", [b""], NOW)
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_real_notifications_of_a_registry_are_understood():
     pushed = parse("distribution", real("distribution/push-v1.json"))
     assert [(e.repository, e.tag) for e in pushed.events] == [("registry.git.erxes.io/foo/bar", "1.6.1")]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
 from tests.unit.providers.anything import settled, spoiled
-from tests.unit.providers.parts import PAYLOADS, SECRET, body, hook, parse, real, verify
+from tests.unit.providers.parts import SECRET, body, hook, needs_payloads, parse, real, verify
 from webhooks.bodies import digest
 from webhooks.provider import BadSignature, Unreadable, provider
 
@@ -91,7 +91,7 @@ def test_whatever_it_sends_is_understood_or_refused_with_the_field(content):
     settled("docker-hub", content)
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_real_deliveries_are_understood():
     found = [parse("docker-hub", real(f"{name}.json")).events for name in ("docker-hub/push", "dockerhub/build_notice")]
     assert found == [

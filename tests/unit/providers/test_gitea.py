@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed, ImagePushed
 from tests.unit.providers.drawn import json_with
-from tests.unit.providers.parts import COMMIT, PAYLOADS, SECRET, body, hmac_hex, hook, parse, real, verify
+from tests.unit.providers.parts import COMMIT, SECRET, body, hmac_hex, hook, needs_payloads, parse, real, verify
 from webhooks.bodies import FORM, digest
 from webhooks.provider import BadSignature, Parsed, Unreadable
 
@@ -200,7 +200,7 @@ def test_whatever_comes_is_read_or_refused_by_name(name, data, event):
         pass
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 @BOTH
 def test_real_events_are_understood(name):
     (event,) = told(name, "push", real("gitea/push.json")).events

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed, ImagePushed
 from tests.unit.providers.anything import settled, spoiled
-from tests.unit.providers.parts import COMMIT, NOW, PAYLOADS, SECRET, body, hook, parse, real, verify
+from tests.unit.providers.parts import COMMIT, NOW, SECRET, body, hook, needs_payloads, parse, real, verify
 from webhooks.bodies import digest
 from webhooks.provider import BadSignature, Unreadable
 
@@ -165,7 +165,7 @@ def test_whatever_github_sends_is_understood_or_refused_with_the_field(packaged,
     settled("github", push, x_github_event="push")
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_real_packages_are_understood():
     (event,) = parse("github", real("github-packages/package-create-2020.json"), x_github_event="package").events
     assert (event.repository, event.tag) == ("ghcr.io/utaitebox/utaitebox-server", "3.2.1")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed
 from tests.unit.providers.drawn import json_with, standard_headers, whsec
-from tests.unit.providers.parts import COMMIT, NOW, PAYLOADS, SECRET, body, parse, real, verify
+from tests.unit.providers.parts import COMMIT, NOW, SECRET, body, needs_payloads, parse, real, verify
 from webhooks.bodies import digest
 from webhooks.provider import BadSignature
 
@@ -150,7 +150,7 @@ def test_nothing_that_gitlab_may_send_is_refused_by_an_error(data, header):
     assert 0 < len(parsed.key) <= 200
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 @pytest.mark.parametrize(
     ("name", "ref", "commit", "message"),
     [

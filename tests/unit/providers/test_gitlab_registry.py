@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
 from tests.unit.providers.anything import settled, spoiled
-from tests.unit.providers.parts import PAYLOADS, SECRET, body, hook, parse, real, verify
+from tests.unit.providers.parts import SECRET, body, hook, needs_payloads, parse, real, verify
 from webhooks.provider import BadSignature, provider
 
 
@@ -84,7 +84,7 @@ def test_nothing_that_it_may_send_is_refused(content):
     settled("gitlab-registry", content, refuses=False)
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_a_real_notification_of_the_registry_that_it_comes_from_is_understood():
     (event,) = parse("gitlab-registry", real("distribution/push-v1.json")).events
     assert (event.repository, event.tag) == ("registry.git.erxes.io/foo/bar", "1.6.1")

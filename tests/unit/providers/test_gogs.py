@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed
 from tests.unit.providers.drawn import json_with
-from tests.unit.providers.parts import COMMIT, PAYLOADS, SECRET, body, hmac_hex, parse, real, verify
+from tests.unit.providers.parts import COMMIT, SECRET, body, hmac_hex, needs_payloads, parse, real, verify
 from webhooks.bodies import FORM, digest
 from webhooks.provider import BadSignature, Unreadable
 
@@ -96,7 +96,7 @@ def test_whatever_comes_is_read_or_refused_by_name(data, event):
         pass
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_real_events_are_understood():
     (event,) = parse("gogs", real("gogs/push.json"), x_gogs_event="push").events
     assert event.repository == "http://localhost:3000/unknwon/webhooks.git"

@@ -18,7 +18,7 @@ from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
 from tests.unit.providers.keys import ACCOUNT, JWKS, KEY, KEYS, OTHER_KEY, URL, published, token
 from tests.unit.providers.noise import headers_with, json_with
-from tests.unit.providers.parts import NOW, PAYLOADS, body, hook, parse, real, verify
+from tests.unit.providers.parts import NOW, body, hook, needs_payloads, parse, real, verify
 from webhooks.provider import BadSignature, Incoming, documents
 
 NAME = "google-artifact-registry"
@@ -241,7 +241,7 @@ def test_no_well_signed_claims_raise_anything_but_bad_signature(claims):
         check(f"{start}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}")
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_a_real_message_is_understood():
     insert = real(f"{NAME}/message-data-insert.json")
     for parsed in (told(insert), told(wrapped(insert))):

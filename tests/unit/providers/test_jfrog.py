@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
 from tests.unit.providers.anything import settled, spoiled
-from tests.unit.providers.parts import PAYLOADS, SECRET, body, hmac_hex, hook, parse, real, verify
+from tests.unit.providers.parts import SECRET, body, hmac_hex, hook, needs_payloads, parse, real, verify
 from webhooks.bodies import digest
 from webhooks.provider import BadSignature, Unreadable
 
@@ -143,7 +143,7 @@ def test_whatever_it_sends_is_understood_or_refused_with_the_field(content):
     settled("jfrog", content)
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_a_real_delivery_is_understood():
     content = real("jfrog/docker-pushed.json")
     assert "docker-remote-cache is the cache" in parse("jfrog", content).note

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
 from tests.unit.providers.anything import settled, spoiled
-from tests.unit.providers.parts import PAYLOADS, SECRET, body, hmac_hex, hook, parse, real, verify
+from tests.unit.providers.parts import SECRET, body, hmac_hex, hook, needs_payloads, parse, real, verify
 from webhooks.bodies import digest
 from webhooks.provider import BadSignature, Unreadable
 
@@ -116,6 +116,6 @@ def test_whatever_it_sends_is_understood_or_refused_with_the_field(asset, compon
     settled("nexus", component, HOOK, x_nexus_webhook_id="rm:repository:component")
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_a_real_delivery_is_understood():
     assert told(real("nexus3/asset-created-docker.json")).note == "pushed by digest, without a tag"

@@ -11,7 +11,7 @@ from nodewise.domain.delivery import NewDelivery, Verdict
 from nodewise.domain.events import ImagePushed
 from nodewise.store import Store
 from tests.unit.providers.anything import settled, spoiled
-from tests.unit.providers.parts import NOW, PAYLOADS, SECRET, body, hook, parse, real, verify
+from tests.unit.providers.parts import NOW, SECRET, body, hook, needs_payloads, parse, real, verify
 from webhooks.provider import BadSignature, provider
 
 
@@ -98,7 +98,7 @@ def test_nothing_that_it_may_send_is_refused(content):
     settled("quay", content, refuses=False)
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_a_real_delivery_is_understood():
     assert parse("quay", real("quay/repo-push.json")).events == (
         ImagePushed("quay.io/mynamespace/repository", "1.2.3"),

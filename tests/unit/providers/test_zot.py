@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import ImagePushed
 from tests.unit.providers.anything import settled, spoiled
-from tests.unit.providers.parts import PAYLOADS, SECRET, body, hook, parse, real, verify
+from tests.unit.providers.parts import SECRET, body, hook, needs_payloads, parse, real, verify
 from webhooks.bodies import digest
 from webhooks.provider import BadSignature, Unreadable
 
@@ -102,7 +102,7 @@ def test_whatever_it_sends_is_understood_or_refused_with_the_field(content):
     settled("zot", content, HOOK, ce_type=UPDATED)
 
 
-@pytest.mark.skipif(not PAYLOADS, reason="NODEWISE_PAYLOADS names no folder of real payloads")
+@needs_payloads
 def test_a_real_event_is_understood():
     data = json.loads(real("zot/image-updated-binary-mode.json"))
     headers = {name.lower().replace("-", "_"): value for name, value in data["headers"].items()}
