@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from nodewise.bootstrap import Deps
 from nodewise.config.labels import ServiceLabels, read_labels
 from nodewise.domain import drift
+from nodewise.domain.causes import GOING_BACK
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.release import Release, ReleaseState, digest_of, fingerprint, unmarked
 from nodewise.domain.rollout import Cause, Phase, Plan, Rollout, Seen, move
@@ -70,7 +71,7 @@ def user_spec(deps: Deps, spec: Spec, mark: str) -> Spec:
     if rollout is None or rollout.plan is None:
         return unmarked(spec, None, None)
     if mark == rollout.back_mark:
-        return unmarked(spec, {"FailureAction": "continue"}, rollout.plan.base.get("UpdateConfig"))
+        return unmarked(spec, GOING_BACK, rollout.plan.base.get("UpdateConfig"))
     return unmarked(spec, rollout.plan.update_config, rollout.plan.target.get("UpdateConfig"))
 
 

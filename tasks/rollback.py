@@ -61,7 +61,7 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
         deadline=ground.labels.deadline,
         update_config=GOING_BACK,
         replaces=ground.active.id if ground.active else "",
-        adopts=ground.service.mark if ground.active and _on_its_way(ground, target) else "",
+        adopts=ground.service.mark if ground.active and _goes_back_to(ground, target) else "",
     )
     planned = planning.started(rollout, ground, plan, snapshot.release.number, target.number, now, Cause.READY_TO_WRITE)
     planned = planning.with_steps(planned, first_steps(ground.tasks, ground.nodes))
@@ -81,7 +81,7 @@ def _take_back(deps: Deps, rollout: Rollout) -> Outcome:
     return Outcome(jobs)
 
 
-def _on_its_way(ground: Ground, target: Release) -> bool:
+def _goes_back_to(ground: Ground, target: Release) -> bool:
     """Whether the service is being taken back to *target* already, by the very spec that would be written."""
     return same_spec(ground.service.spec, marked(target.spec, ground.service.mark, GOING_BACK))
 

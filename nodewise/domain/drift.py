@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nodewise.domain.access import Audit
-from nodewise.domain.causes import all_up_to_date, as_written, is_base
+from nodewise.domain.causes import all_up_to_date, as_taken_back, as_written, is_base
 from nodewise.domain.model import Phase, Rollout, Seen
-from nodewise.domain.release import Release, ReleaseState, digest_of, marked, same_spec
+from nodewise.domain.release import Release, ReleaseState, digest_of
 from nodewise.domain.swarm import ServiceView, Spec, image_of
 
 FOUND = "found running"
@@ -52,7 +52,7 @@ def as_left(last: Rollout, service: ServiceView) -> bool:
     forward = as_written(last, plan, service)
     if ending in (Phase.SUCCEEDED, Phase.FROZEN):
         return forward
-    taken_back = same_spec(service.spec, marked(plan.base, last.back_mark, {"FailureAction": "continue"}))
+    taken_back = as_taken_back(last, plan, service)
     if ending is Phase.ROLLED_BACK:
         return taken_back or is_base(plan, service)
     return forward or taken_back or is_base(plan, service)

@@ -44,6 +44,6 @@ def key_of(given: object, body: bytes) -> str:
     return digest(body)
 
 
-def shown(word: str) -> str:
+def printable(word: str) -> str:
     """A sender's word as a note can hold it: short, and without what a terminal or a store would trip over."""
     return "".join(c if c.isprintable() else "?" for c in word[:60])

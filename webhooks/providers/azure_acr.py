@@ -19,7 +19,7 @@ from nodewise.domain.events import ImagePushed
 from webhooks.bodies import parsed, read_json, text
 from webhooks.proofs import credentials
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust
-from webhooks.providers._registries import UNTAGGED, key_of, pushed, shown
+from webhooks.providers._registries import UNTAGGED, key_of, printable, pushed
 
 ABOUT = About(
     title="Azure Container Registry",
@@ -49,7 +49,7 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
     if action == "ping":
         return Parsed(Verdict.PING, key, note="ping")
     if action != "push":
-        return parsed([f"{shown(action)} is no push"], key)
+        return parsed([f"{printable(action)} is no push"], key)
     return parsed([_pushed(data, hook.registry)], key)
 
 

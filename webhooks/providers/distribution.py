@@ -22,7 +22,7 @@ from nodewise.domain.images import ImageName
 from webhooks.bodies import digest, read_json, text
 from webhooks.proofs import credentials
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust, Unreadable
-from webhooks.providers._registries import key_of, shown
+from webhooks.providers._registries import key_of, printable
 
 ABOUT = About(
     title="CNCF Distribution",
@@ -95,10 +95,10 @@ def _pushed(event: dict[str, Any], registry: str) -> ImagePushed | str:
     """The event of a push, or the reason why it is none."""
     action = text(event, "action")
     if action != "push":
-        return f"{shown(action)} is no push"
+        return f"{printable(action)} is no push"
     media_type = text(event, "target.mediaType", "")
     if media_type not in MANIFESTS:
-        return f"push of {shown(media_type) or 'something without a media type'}, not of a manifest"
+        return f"push of {printable(media_type) or 'something without a media type'}, not of a manifest"
     tag = text(event, "target.tag", "")
     if not tag:
         return "pushed by digest, without a tag"

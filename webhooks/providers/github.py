@@ -26,7 +26,7 @@ from nodewise.domain.events import CodePushed, ImagePushed
 from webhooks.bodies import digest, first_line, form_or_json, is_null, parsed, read_json, text
 from webhooks.proofs import hmac_hex
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust
-from webhooks.providers._registries import UNTAGGED, key_of, pushed, shown
+from webhooks.providers._registries import UNTAGGED, key_of, printable, pushed
 
 ABOUT = About(
     title="GitHub",
@@ -66,13 +66,13 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
     if event in ("package", "registry_package"):
         data = read_json(form_or_json(incoming))
         return parsed([_published(data, event, hook.registry or REGISTRY)], key, guard)
-    return parsed([f"event {shown(event) or '(none named)'} is not used"], key)
+    return parsed([f"event {printable(event) or '(none named)'} is not used"], key)
 
 
 def _pushed(data: dict[str, Any]) -> CodePushed | str:
     ref, after = text(data, "ref"), text(data, "after")
     if data.get("deleted") is True or is_null(after):
-        return f"{shown(ref)} was deleted"
+        return f"{printable(ref)} was deleted"
     return CodePushed(
         repository=text(data, "repository.clone_url", "") or text(data, "repository.html_url"),
         ref=ref,
@@ -86,7 +86,7 @@ def _pushed(data: dict[str, Any]) -> CodePushed | str:
 def _published(data: dict[str, Any], event: str, registry: str) -> ImagePushed | str:
     action = text(data, "action")
     if action not in PUBLISHED:
-        return f"{event} {shown(action)} is no push"
+        return f"{event} {printable(action)} is no push"
     version = f"{event}.package_version"
     if not isinstance(_at(data, f"{version}.container_metadata"), dict):
         return "the package is no container image"

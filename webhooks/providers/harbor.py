@@ -21,7 +21,7 @@ from nodewise.domain.events import ImagePushed
 from webhooks.bodies import objects, parsed, read_json, text
 from webhooks.proofs import credentials
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust
-from webhooks.providers._registries import UNTAGGED, at, is_tag, key_of, pushed, shown
+from webhooks.providers._registries import UNTAGGED, at, is_tag, key_of, printable, pushed
 
 ABOUT = About(
     title="Harbor",
@@ -57,7 +57,7 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
     key = key_of(data.get("id") if is_event else None, incoming.body)
     kind = text(data, "type")
     if kind != push:
-        return parsed([f"{shown(kind)} is no push"], key)
+        return parsed([f"{printable(kind)} is no push"], key)
     return parsed(_pushes(data, place, hook.registry), key)
 
 

@@ -23,7 +23,7 @@ from nodewise.domain.events import ImagePushed
 from webhooks.bodies import digest, parsed, read_json, text
 from webhooks.proofs import hmac_hex, plain
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust
-from webhooks.providers._registries import UNTAGGED, pushed, shown
+from webhooks.providers._registries import UNTAGGED, printable, pushed
 
 ABOUT = About(
     title="JFrog Artifactory",
@@ -64,10 +64,10 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
 def _pushed(data: dict[str, Any], registry: str) -> ImagePushed | str:
     domain, event = text(data, "domain"), text(data, "event_type")
     if (domain, event) != ("docker", "pushed"):
-        return f"{shown(domain)} {shown(event)} is no push of an image"
+        return f"{printable(domain)} {printable(event)} is no push of an image"
     repository = text(data, "data.repo_key").lower()
     if repository.endswith("-cache"):
-        return f"{shown(repository)} is the cache of a remote repository, filled by a pull"
+        return f"{printable(repository)} is the cache of a remote repository, filled by a pull"
     tag = text(data, "data.tag", "")
     if not tag or tag.startswith(BY_DIGEST):
         return UNTAGGED

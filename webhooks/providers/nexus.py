@@ -25,7 +25,7 @@ from nodewise.domain.events import ImagePushed
 from webhooks.bodies import digest, parsed, read_json, text
 from webhooks.proofs import hmac_hex
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust
-from webhooks.providers._registries import UNTAGGED, is_tag, key_of, pushed, shown
+from webhooks.providers._registries import UNTAGGED, is_tag, key_of, printable, pushed
 
 ABOUT = About(
     title="Sonatype Nexus",
@@ -64,17 +64,17 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
     key = key_of(incoming.header("x-nexus-webhook-delivery"), incoming.body)
     guard = digest(incoming.body)
     if event not in KINDS:
-        return parsed([f"event {shown(event) or '(none named)'} is not used"], key, guard)
+        return parsed([f"event {printable(event) or '(none named)'} is not used"], key, guard)
     return parsed([_pushed(read_json(incoming.body), KINDS[event], hook.registry)], key, guard)
 
 
 def _pushed(data: dict[str, Any], kind: str, registry: str) -> ImagePushed | str:
     action = text(data, "action")
     if action not in PUSHES:
-        return f"{kind} {shown(action)} is no push"
+        return f"{kind} {printable(action)} is no push"
     made_as = text(data, f"{kind}.format")
     if made_as != "docker":
-        return f"{kind} of the format {shown(made_as)} is no image"
+        return f"{kind} of the format {printable(made_as)} is no image"
     name, tag = _component(data) if kind == "component" else _asset(data)
     if not name:
         return "the asset is no manifest"

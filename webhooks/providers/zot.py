@@ -22,7 +22,7 @@ from nodewise.domain.events import ImagePushed
 from webhooks.bodies import parsed, read_json, text
 from webhooks.proofs import credentials
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust, Unreadable
-from webhooks.providers._registries import UNTAGGED, is_tag, key_of, pushed, shown
+from webhooks.providers._registries import UNTAGGED, is_tag, key_of, printable, pushed
 
 ABOUT = About(
     title="zot",
@@ -58,7 +58,7 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
     if not kind:
         raise Unreadable("the header ce-type is missing", "ce-type")
     if kind.endswith(NEVER) or not any(fnmatchcase(kind, pattern) for pattern in hook.types or TYPES):
-        return parsed([f"{shown(kind)} is no push"], key)
+        return parsed([f"{printable(kind)} is no push"], key)
     return parsed([_pushed(incoming.body, hook.registry)], key)
 
 
