@@ -5,12 +5,13 @@ All of them raise the errors of ``nodewise.domain.errors`` and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job
+from nodewise.domain.recipe import Commit, ImageOrder, Source, SourceOrder
 from nodewise.domain.steps import GatePlan, Place, Reading
 from nodewise.domain.swarm import NodeView, ResolvedImage, ServiceView, Spec, TaskView
 from nodewise.domain.told import Told
@@ -90,32 +91,54 @@ class ReadGate(Protocol):
         """What it says. Never raises for what it finds: no answer is a reading too."""
 
 
+class Progress(Protocol):
+    """Where work that takes long says how far it is, and learns that it is to end."""
+
+    def line(self, text: str, /) -> None:
+        """One line of what is printed, without its end. Raises what the work is to end with, as ``check`` does."""
+
+    def check(self) -> None:
+        """Asked at least once a second while something is under way. Raises what the work is to end with: at once,
+        leaving nothing running, that very error goes on to the caller.
+        """
+
+
 class Builder(Protocol):
-    """An engine that builds and pushes images."""
+    """An engine that builds and pushes images. Everything that it makes for a build carries the build's id."""
 
-    def build(
-        self,
-        context: Path,
-        dockerfile: str,
-        tag: ImageName,
-        args: Mapping[str, str],
-        labels: Mapping[str, str],
-        log: Callable[[str], None],
-    ) -> str:
-        """Build *context* and tag it. Returns the image's id. Raises GiveUp with the failing step."""
+    def build(self, order: ImageOrder, progress: Progress) -> str:
+        """Build an image and name it. Returns its id. Raises GiveUp with the failing step, RetryLater."""
 
-    def push(self, tag: ImageName, log: Callable[[str], None]) -> str:
-        """Push *tag*. Returns the digest that the registry recorded. Raises RetryLater or GiveUp."""
+    def run(self, order: SourceOrder, progress: Progress) -> None:
+        """Run a source build; what it made is in the checkout afterwards. Raises GiveUp with its exit code, RetryLater.
+
+        Its container and everything of it but its caches are gone afterwards, however it ended.
+        """
+
+    def push(self, name: ImageName, progress: Progress) -> str:
+        """Push *name*. Returns the digest that the registry recorded. Raises RetryLater or GiveUp."""
 
     def has_image(self, image_id: str) -> bool:
         """Whether the built image is still on the builder."""
 
+    def clear(self, build: str) -> None:
+        """Remove what a build whose worker was killed left there: containers and volumes, not its image, not caches."""
+
+    def ping(self) -> None:
+        """Raises RetryLater unless it answers."""
+
 
 class Git(Protocol):
-    """Checkouts. Every argument that came from outside is data, never an option."""
+    """Repositories. Every argument that came from outside is data, never an option."""
 
-    def checkout(self, url: str, ref: str, commit: str, into: Path) -> None:
-        """Exactly *commit*, in the empty folder *into*. Raises GiveUp or RetryLater, with git's own words."""
+    def look(self, source: Source, since: str = "") -> Commit:
+        """Bring the commit into this machine's copy of its repository, and read it. *since*: an older commit.
+
+        Raises GiveUp or RetryLater, with git's own words.
+        """
+
+    def checkout(self, source: Source, into: Path) -> None:
+        """Exactly the commit that was looked at, in the empty folder *into*. Raises GiveUp or RetryLater."""
 
 
 class Queue(Protocol):
