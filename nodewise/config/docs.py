@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nodewise.config.file import BuildConfig, FileConfig, RegistryConfig
+from nodewise.config.builds import AccessConfig, BuildConfig, SourceConfig
+from nodewise.config.file import FileConfig, RegistryConfig
 from nodewise.config.hooks import HookConfig
 from nodewise.config.labels import LABELS, PREFIX
 from nodewise.config.settings import PREFIX as ENV
@@ -44,6 +45,8 @@ def settings_page() -> str:
         ("the file", FileConfig),
         ("`hooks.<name>`", HookConfig),
         ("`builds.<name>`", BuildConfig),
+        ("`builds.<name>.access`", AccessConfig),
+        ("`builds.<name>.source`", SourceConfig),
         ("`registries.<host>`", RegistryConfig),
         ("`notifications`, each", NotificationConfig),
         ("`statuses.<name>`", StatusConfig),

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
@@ -22,13 +21,12 @@ from pydantic import (
     model_validator,
 )
 
+from nodewise.config.builds import AccessConfig, BuildConfig, SourceConfig
 from nodewise.config.hooks import HookConfig
 from nodewise.config.secrets import read_secret
-from nodewise.config.shapes import Section, as_list, nearest
+from nodewise.config.shapes import Section, nearest
 from nodewise.config.telling import NotificationConfig, StatusConfig
 from nodewise.domain.errors import UserError
-
-PLACEHOLDERS = ("branch", "sha", "short_sha", "tag", "version")
 
 
 def _hook_name(given: str) -> str:
@@ -39,45 +37,6 @@ def _hook_name(given: str) -> str:
 
 
 HookName = Annotated[str, AfterValidator(_hook_name)]
-
-
-class BuildConfig(Section):
-    """What is built from which repository."""
-
-    git: str = Field(description="The repository's URL, as the git server names itself in its events.")
-    refs: Annotated[list[str], BeforeValidator(as_list)] = Field(
-        default=["refs/heads/main"], min_length=1, description="Patterns of refs that are built."
-    )
-    image: str = Field(description="Image name; {version}, {tag}, {branch}, {sha}, {short_sha} are filled in.")
-    dockerfile: str = Field(default="Dockerfile", description="The Dockerfile, from the context.")
-    context: str = Field(default=".", description="The build's context, from the repository's root.")
-    args: dict[str, str] = Field(default={}, description="Build arguments; no place for secrets.")
-
-    @model_validator(mode="after")
-    def _known_placeholders(self) -> BuildConfig:
-        unknown = sorted(set(re.findall(r"{(.*?)}", self.image)) - set(PLACEHOLDERS))
-        if unknown:
-            raise ValueError(f"image: {{{unknown[0]}}} is unknown; there are: {', '.join(PLACEHOLDERS)}")
-        return self
-
-    def image_for(self, ref: str, commit: str) -> str:
-        """The image's name for one pushed commit. Raises UserError when the ref has not what the name asks for."""
-        kind, _, name = ref.removeprefix("refs/").partition("/")
-        tag = name if kind == "tags" else ""
-        branch = name if kind == "heads" else ""
-        values = {
-            "sha": commit,
-            "short_sha": commit[:12],
-            "tag": _tag_safe(tag),
-            "branch": _tag_safe(branch),
-            "version": _tag_safe(tag[1:] if re.match(r"v\d", tag) else tag),
-        }
-        for key in re.findall(r"{(.*?)}", self.image):
-            if not values[key]:
-                raise UserError(
-                    f"the image name {self.image} asks for {{{key}}}, which {ref} does not have", "", "image"
-                )
-        return self.image.format(**values)
 
 
 class RegistryConfig(Section):
@@ -187,9 +146,10 @@ def _model_at(location: tuple[int | str, ...]) -> type[Section]:
         "notifications": NotificationConfig,
         "statuses": StatusConfig,
     }
+    parts: dict[tuple[str, str], type[Section]] = {
+        ("builds", "source"): SourceConfig,
+        ("builds", "access"): AccessConfig,
+    }
+    if len(location) > 3:
+        return parts.get((str(location[0]), str(location[2])), models.get(str(location[0]), FileConfig))
     return models.get(str(location[0]), FileConfig) if len(location) > 1 else FileConfig
-
-
-def _tag_safe(text: str) -> str:
-    """A git name as a part of an image tag: what a tag cannot hold becomes a dash."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", text)

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from nodewise.config.file import BuildConfig, FileConfig, load_file
+from nodewise.config.builds import BuildConfig
+from nodewise.config.file import FileConfig, load_file
 from nodewise.config.gate_labels import server_url
 from nodewise.config.hooks import HookConfig
 from nodewise.config.secrets import read_secret
@@ -62,7 +63,9 @@ class Settings(BaseSettings):
         default=("unix:///var/run/docker.sock",),
         description="Addresses of managers, with commas between; the next one is asked when one does not answer.",
     )
-    build_host: str = Field(default="", description="The engine that builds; empty: the first manager.")
+    build_host: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Addresses of engines that build, with commas between; empty: the first manager."
+    )
     listen: str = Field(default="127.0.0.1:8420", description="Where the web process listens, `host:port`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="How much is logged.")
     log_format: Literal["console", "json"] = Field(default="console", description="Lines for people, or JSON.")
@@ -101,7 +104,7 @@ class Settings(BaseSettings):
     )
     git_allow_local: bool = Field(default=False, description="Whether builds may name repositories by local path.")
 
-    @field_validator("docker_hosts", mode="before")
+    @field_validator("docker_hosts", "build_host", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(h.strip() for h in value.split(",") if h.strip()) if isinstance(value, str) else value

@@ -98,8 +98,8 @@ class Recipe:
 
     ``secrets``: names to paths of files. ``platforms``: ``os/arch[/variant]``; empty: the engine's own. ``cache``: an
     image in a registry whose layers are taken where they fit, and that is written again; empty: what the engine has.
-    ``paths``: patterns, of which one has to fit a changed path; empty: any change. ``skip``: words in a commit's message
-    that say not to build it.
+    ``paths``: patterns, of which one has to fit a changed path; empty: any change. ``skip``: words in a commit's
+    message that say not to build it.
     """
 
     dockerfile: str = "Dockerfile"
@@ -145,8 +145,8 @@ class ImageOrder:
 class SourceOrder:
     """One source build to be run by one engine. ``checkout``: the folder that goes in and is written to afterwards.
 
-    ``name``: the build's name in the configuration; its caches are kept under it. ``build``: the build's id. ``env``: all
-    of the command's environment. ``secrets``: names to files; the command finds each at ``/run/secrets/<name>``.
+    ``name``: the build's name in the configuration; its caches are kept under it. ``build``: the build's id. ``env``:
+    all of the command's environment. ``secrets``: names to files; the command finds each at ``/run/secrets/<name>``.
     """
 
     build: str

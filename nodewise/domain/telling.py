@@ -42,6 +42,8 @@ _OF_BUILD: Mapping[BuildState, State] = {
     BuildState.BUILT: State.BUILDING,
     BuildState.PUSHED: State.PUSHED,
     BuildState.FAILED: State.BUILD_FAILED,
+    BuildState.SKIPPED: State.SKIPPED,
+    BuildState.REPLACED: State.SUPERSEDED,
 }
 
 

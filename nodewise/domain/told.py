@@ -24,6 +24,7 @@ class State(StrEnum):
     BUILDING = "building"
     PUSHED = "pushed"
     BUILD_FAILED = "build_failed"
+    SKIPPED = "skipped"
 
     @property
     def tone(self) -> Tone:
@@ -61,6 +62,7 @@ _SAID: Mapping[State, tuple[Tone, str]] = {
     State.BUILDING: (Tone.GOES, "being built"),
     State.PUSHED: (Tone.GOOD, "built and pushed"),
     State.BUILD_FAILED: (Tone.BAD, "not built"),
+    State.SKIPPED: (Tone.GOOD, "skipped"),
 }
 # What ends something, but for what a newer one tells of itself; and what waits for a person.
 BY_DEFAULT = (

@@ -25,7 +25,7 @@ DEPLOYMENT = {
     Tone.BAD: "failure",
     Tone.OVER: "inactive",
 }
-COMMIT = {Tone.GOOD: "success", Tone.BAD: "failure"}
+COMMIT = {Tone.GOOD: "success", Tone.BAD: "failure", Tone.OVER: "error"}
 
 
 def call(target: Target, told: Told, kept: str) -> Call:

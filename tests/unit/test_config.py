@@ -7,12 +7,23 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nodewise.config.file import BuildConfig, load_file
+from nodewise.config.builds import BuildConfig
+from nodewise.config.file import load_file
 from nodewise.config.labels import LABELS, read_labels
 from nodewise.config.settings import load_settings
 from nodewise.domain.errors import UserError
 
 SECRET = "hunter2-and-more"
+
+
+class Build(dict):
+    """A file with one build; ``|`` adds to it."""
+
+    def __or__(self, more):
+        return {"builds": {"a": {"git": "x", "image": "r/a:{sha}", **more}}}
+
+
+BUILD = Build()
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +63,18 @@ def refused(data, tmp_path: Path) -> str:
         ({"hooks": {"a": {"provider": "google-artifact-registry", "audience": "x"}}}, ["hooks.a", "account"]),
         ({"hooks": {"a": {"provider": "git", "secret": SECRET}}}, ["hooks.a.secret", "secrets"]),
         ({"builds": {"a": {"git": "x"}}}, ["builds.a.image"]),
-        ({"builds": {"a": {"git": "x", "image": "r/{tga}"}}}, ["builds.a", "{tga}", "tag"]),
+        ({"builds": {"a": {"git": "x", "image": "r/{tga}"}}}, ["builds.a.image", "{tga}", "tag"]),
+        ({"builds": {"a": {"git": "x", "image": "r/UPPER:{tag}"}}}, ["builds.a", "UPPER"]),
+        (BUILD | {"dockerfile": "../x"}, ["builds.a.dockerfile", "out of the repository"]),
+        (BUILD | {"context": "/etc"}, ["builds.a.context", "/etc"]),
+        (BUILD | {"timeout": "soon"}, ["builds.a.timeout", "'soon'", "30m"]),
+        (BUILD | {"max_context": "1 parsec"}, ["builds.a.max_context", "500MiB"]),
+        (BUILD | {"platforms": "amd64"}, ["builds.a.platforms", "linux/amd64"]),
+        (BUILD | {"secrets": {"a/b": "/x"}}, ["builds.a.secrets", "a/b"]),
+        (BUILD | {"supersede": "all"}, ["builds.a.supersede", "waiting"]),
+        (BUILD | {"source": {"image": "maven:3", "command": "x", "cahce": "/x"}}, ["builds.a.source.cahce", "'cache'"]),
+        (BUILD | {"source": {"image": "maven:3", "command": "x", "cache": "m2"}}, ["builds.a.source.cache", "m2"]),
+        (BUILD | {"access": {"key": "x"}}, ["builds.a.access.key", "'key_file'"]),
         ({"registries": {"r": {"username": "u"}}}, ["registries.r", "password"]),
         ({"registries": {"r": {"password": SECRET}}}, ["registries.r", "username"]),
         ({"registries": {"r": {}}}, ["registries.r", "username", "address"]),
@@ -75,6 +97,7 @@ def test_what_is_wrong_in_the_file_is_named_and_no_secret_is_told(data, words, t
         ("r/shop:{tag}", "refs/tags/v1.2.0", "r/shop:v1.2.0"),
         ("r/shop:{branch}-{short_sha}", "refs/heads/fix/it", "r/shop:fix-it-cccccccccccc"),
         ("r/shop:{version}", "refs/tags/2026+1", "r/shop:2026-1"),
+        ("r/shop:{version}-{date}", "refs/heads/main", "r/shop:{version}-{date}"),
     ],
 )
 def test_an_image_is_named_after_the_pushed_ref(image, ref, name):
