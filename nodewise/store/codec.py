@@ -7,17 +7,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from nodewise.domain import events as event_codec
 from nodewise.domain.build import Build, BuildState
 from nodewise.domain.delivery import Delivery, StoredEvent, Verdict
 from nodewise.domain.events import Event
 from nodewise.domain.model import Approval, Approved, Chore, ChoreRun, OnFailure
+from nodewise.domain.recipe import Recipe
 from nodewise.domain.release import Release, ReleaseState
 from nodewise.domain.rollout import Kind, Phase, Plan, Rollout
 from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
 from nodewise.domain.steps import Verdict as GateVerdict
 
 Row = Mapping[Any, Any]
+_RECIPE = TypeAdapter(Recipe)  # what an older version did not save is at its default
 LONGEST_KEY = 200  # characters of a delivery's key
 
 
@@ -136,12 +140,12 @@ def release_of(row: Row) -> Release:
 def build_row(build: Build) -> dict[str, Any]:
     row = asdict(build)
     row.pop("version")
-    return row
+    return row | {name: clean(row[name]) for name in ("error", "author", "message")}
 
 
 def build_of(row: Row) -> Build:
     values = {f.name: row[f.name] for f in fields(Build)}
-    return Build(**{**values, "state": BuildState(row["state"])})
+    return Build(**{**values, "state": BuildState(row["state"]), "recipe": _RECIPE.validate_python(row["recipe"])})
 
 
 def delivery_of(row: Row) -> Delivery:

@@ -188,9 +188,12 @@ builds = Table(
     Column("state", String(16), nullable=False),
     Column("version", Integer, nullable=False),
     Column("event_id", String(32), nullable=False),
-    Column("dockerfile", Text, nullable=False),
-    Column("context", Text, nullable=False),
-    Column("args", JSON, nullable=False),
+    Column("recipe", JSON, nullable=False, server_default="{}"),
+    Column("author", Text, nullable=False, server_default=""),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("committed_at", Float),
+    Column("inputs", String(64), nullable=False, server_default=""),
+    Column("builder", Text, nullable=False, server_default=""),
     Column("image_id", String(140), nullable=False),
     Column("digest", String(140), nullable=False),
     Column("error", Text, nullable=False),
@@ -199,6 +202,15 @@ builds = Table(
     Column("ended_at", Float),
     Index("ix_builds_commit", "name", "commit"),
     Index("ix_builds_digest", "digest"),
+    Index("ix_builds_ref", "name", "ref"),
+    # The database itself guarantees it: of each repository at most one is being built.
+    Index(
+        "uq_builds_building",
+        "repository",
+        unique=True,
+        sqlite_where=text("state = 'building'"),
+        postgresql_where=text("state = 'building'"),
+    ),
 )
 
 build_logs = Table(

@@ -12,10 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodewise.domain.access import Audit
-from nodewise.domain.build import Build, BuildState
 from nodewise.domain.delivery import NewDelivery, Verdict
 from nodewise.domain.errors import Conflict, LostRace, NotFound
-from nodewise.domain.events import CodePushed
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.release import ReleaseState
 from nodewise.domain.rollout import Cause, Phase, move
@@ -344,23 +342,6 @@ def test_the_good_release_before_is_found_past_bad_ones(store: Store):
 
 
 # -- builds, tokens, expiry --------------------------------------------------------------------------------------
-
-
-def test_a_build_comes_back_as_it_was_saved_with_its_log(store: Store):
-    event_id, _ = store.add_event(CodePushed("x", "refs/heads/main", "c" * 40), "test", NOW)
-    build = Build("b-1", "web", "x", "refs/heads/main", "c" * 40, "reg/web:1", BuildState.WAITING, NOW, args={"A": "1"})
-    store.finish_event(event_id, "build b-1", NOW, builds=[build])
-    assert store.build("b-1") == build
-    saved = store.save_build(replace(build, state=BuildState.PUSHED, digest=NEW, ended_at=NOW), NOW)
-    assert store.build("b-1") == saved
-    with pytest.raises(LostRace):
-        store.save_build(build, NOW)
-    for part in ("one\n", "two\0\n", "three\n"):
-        store.append_build_log("b-1", part)
-    log = store.build_log("b-1")
-    assert "".join(text for _, text in log).startswith("one\ntwo")
-    assert [text for _, text in store.build_log("b-1", after=log[1][0])] == ["three\n"]
-    assert store.build_for("web", "c" * 40, "reg/web:1") == saved
 
 
 def test_tokens_are_found_by_their_hash_until_they_are_revoked(store: Store):

@@ -20,6 +20,7 @@ from nodewise.config.settings import load_settings
 from nodewise.domain.build import Build, BuildState
 from nodewise.domain.delivery import NewDelivery, Verdict
 from nodewise.domain.events import CodePushed, ImagePushed
+from nodewise.domain.recipe import Recipe
 from nodewise.domain.release import Release, ReleaseState
 from nodewise.domain.rollout import Kind, Phase, Plan, Rollout
 from nodewise.domain.steps import GatePlan, Reading, Step, StepState, Streak
@@ -207,6 +208,6 @@ def add_build(deps: Deps, build_id: str = "b-1") -> None:
         state=BuildState.BUILDING,
         created_at=deps.clock.now(),
         event_id=event_id,
-        args={"TOKEN": SECRET},
+        recipe=Recipe(args={"TOKEN": SECRET}),
     )
     deps.store.finish_event(event_id, f"build {build_id}", deps.clock.now(), builds=[build])

@@ -1,0 +1,40 @@
+"""Builds with their whole recipe, what git says of their commits, and one at a time of each repository"""
+
+import json
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+OLD = ("dockerfile", "context", "args")
+builds = sa.table("builds", *(sa.column(n, sa.JSON() if n in ("args", "recipe") else sa.Text()) for n in (
+    "id", "state", "recipe", *OLD)))  # fmt: skip
+
+
+def upgrade() -> None:
+    for name in ("author", "message", "builder"):
+        op.add_column("builds", sa.Column(name, sa.Text(), nullable=False, server_default=""))
+    op.add_column("builds", sa.Column("inputs", sa.String(64), nullable=False, server_default=""))
+    op.add_column("builds", sa.Column("committed_at", sa.Float()))
+    op.add_column("builds", sa.Column("recipe", sa.JSON(), nullable=False, server_default=json.dumps({})))
+    c = op.get_bind()
+    for row in c.execute(sa.select(builds)).all():
+        recipe = {name: row._mapping[name] for name in OLD}
+        c.execute(sa.update(builds).where(builds.c.id == row.id).values(recipe=recipe))
+    # Each is begun anew by its own job, which still stands in the outbox.
+    c.execute(sa.update(builds).where(builds.c.state == "building").values(state="waiting"))
+    for name in OLD:
+        op.drop_column("builds", name)
+    op.create_index(
+        "uq_builds_building",
+        "builds",
+        ["repository"],
+        unique=True,
+        sqlite_where=sa.text("state = 'building'"),
+        postgresql_where=sa.text("state = 'building'"),
+    )
+    op.create_index("ix_builds_ref", "builds", ["name", "ref"])
