@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Semaphore
@@ -36,7 +36,7 @@ class Deps:
     settings: Settings
     store: Store
     engine: Engine
-    builder: Builder
+    builders: Mapping[str, Builder]  # by address
     git: Git
     registry: Registry
     queue: Queue
@@ -96,8 +96,11 @@ def build_deps(settings: Settings, queue: Queue | None = None) -> Deps:
         settings=settings,
         store=Store.open(settings.database_url, tells=settings.tells),
         engine=SwarmEngine(settings.docker_hosts, settings.registry_auth),
-        builder=DockerBuilder(settings.build_host or settings.docker_hosts[0], settings.registry_auth),
-        git=GitCli(allow_local=settings.git_allow_local),
+        builders={
+            host: DockerBuilder(host, settings.registry_auth)
+            for host in settings.build_host or settings.docker_hosts[:1]
+        },
+        git=GitCli(settings.data_dir / "repositories", allow_local=settings.git_allow_local),
         registry=OciRegistry(settings.registry_auth, settings.registry_address),
         queue=queue or NoQueue(),
         clock=clock,

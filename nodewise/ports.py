@@ -121,6 +121,9 @@ class Builder(Protocol):
     def has_image(self, image_id: str) -> bool:
         """Whether the built image is still on the builder."""
 
+    def tag(self, image_id: str, name: ImageName) -> None:
+        """Give an image that is there another name. Raises RetryLater or GiveUp."""
+
     def clear(self, build: str) -> None:
         """Remove what a build whose worker was killed left there: containers and volumes, not its image, not caches."""
 

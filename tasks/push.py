@@ -9,7 +9,9 @@ from nodewise.domain.build import BuildState
 from nodewise.domain.events import ImagePushed
 from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job, Verb
+from tasks.build import there
 from tasks.outcome import DONE, Outcome
+from tasks.progress import BuildProgress
 
 
 def push(deps: Deps, build_id: str) -> Outcome:
@@ -18,12 +20,16 @@ def push(deps: Deps, build_id: str) -> Outcome:
     if found is None or found.state is not BuildState.BUILT:
         return DONE
     now = deps.clock.now()
-    if not deps.builder.has_image(found.image_id):
+    if not there(deps, found):
         jobs: tuple[Job, ...] = (Job(Verb.BUILD, build_id),)
         deps.store.save_build(replace(found, state=BuildState.WAITING, image_id=""), now, jobs=jobs)
         return Outcome(jobs)
     image = ImageName.parse(found.image)
-    digest = deps.builder.push(image, lambda text: deps.store.append_build_log(build_id, text))
+    progress = BuildProgress(deps, found)
+    try:
+        digest = deps.builders[found.builder].push(image, progress)
+    finally:
+        progress.flush()
     event = ImagePushed(image.repository, image.tag, digest)
     # The event comes first: after a crash in between, a second event of the same digest is collapsed.
     _, jobs = deps.store.add_event(event, f"build {build_id} of {found.commit[:12]}", deps.clock.now())

@@ -9,7 +9,7 @@ import fnmatch
 from dataclasses import dataclass, replace
 
 from nodewise.bootstrap import Deps
-from nodewise.config.file import BuildConfig
+from nodewise.config.builds import BuildConfig
 from nodewise.config.labels import ServiceLabels, read_labels
 from nodewise.domain import catching_up
 from nodewise.domain.build import Build, BuildState
@@ -39,6 +39,7 @@ class Match:
 
 
 ALERTED = (Phase.MOVING, Phase.FINISHING, Phase.WATCHING)  # what an alert may be about
+_WITHOUT_IMAGE = (BuildState.FAILED, BuildState.SKIPPED, BuildState.REPLACED)
 TOLD = 20  # matches told one by one; of the rest, only how many there are
 
 
@@ -220,12 +221,12 @@ def _match_build(deps: Deps, stored: StoredEvent, event: CodePushed, name: str, 
     if not any(fnmatch.fnmatchcase(event.ref, pattern) for pattern in config.refs):
         return Match(name, f"not built: {event.ref} does not match {', '.join(config.refs)}")
     try:
-        image = ImageName.parse(config.image_for(event.ref, event.commit))
+        image = config.image_for(event.ref, event.commit)
     except NodewiseError as error:
         return Match(name, f"not built: {error}")
-    known = deps.store.build_for(name, event.commit, str(image))
-    if known is not None and known.state is not BuildState.FAILED:
-        return Match(name, f"built already: {known.id}")
+    latest = deps.store.latest_build(name, event.ref)
+    if latest is not None and latest.commit == event.commit and latest.state not in _WITHOUT_IMAGE:
+        return Match(name, f"built already: {latest.id}")
     now = deps.clock.now()
     build = Build(
         id=new_id("b", now, deps.chance),
@@ -233,12 +234,10 @@ def _match_build(deps: Deps, stored: StoredEvent, event: CodePushed, name: str, 
         repository=config.git,
         ref=event.ref,
         commit=event.commit,
-        image=str(image),
+        image=image,
         state=BuildState.WAITING,
         created_at=now,
         event_id=stored.id,
-        dockerfile=config.dockerfile,
-        context=config.context,
-        args=config.args,
+        recipe=config.recipe(),
     )
     return Match(name, f"build {build.id}", build=build)

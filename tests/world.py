@@ -57,7 +57,7 @@ class World:
             settings=self.settings,
             store=Store.open(self.url, self.chance),
             engine=self.swarm,
-            builder=Unused(),
+            builders={},
             git=Unused(),
             registry=self.swarm.registry,
             queue=self.queue,

@@ -83,7 +83,7 @@ class Simulation(World):
         super().__init__(folder, NODES, config=config)
         self.git = SimulatedGit()
         builder = SimulatedBuilder(self.swarm.registry, read_sample, BUILD, self.spend)
-        self.deps = replace(self.deps, git=self.git, builder=builder)
+        self.deps = replace(self.deps, git=self.git, builders={"builder": builder})
         self.web = make_web_app(self.deps).test_client()
         self.token = tokens.create(self.deps, "demonstration", ["read", "deploy"], "demonstration")
 
