@@ -31,7 +31,8 @@ class BuildProgress:
         self._coming: list[str] = []
         self._held = 0  # characters in it
         self._printed = 0
-        self._flushed_at = self._looked_at = deps.clock.now()
+        self._flushed_at = float("-inf")  # the first line is seen at once
+        self._looked_at = deps.clock.now()
 
     def line(self, text: str) -> None:
         """Into the log, with those that follow soon. GiveUp where the log grows beyond its limit."""

@@ -30,6 +30,11 @@ class Registry:
         """As it stands in image names."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> Registry:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "registry.yml"
