@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("reaction", "rollout", "rollback", "footprint", "scale", "receiver")
+NAMES = ("reaction", "rollout", "rollback", "footprint", "scale", "receiver", "build")
 
 
 def main(names: list[str]) -> int:

@@ -1,5 +1,5 @@
-"""The worker killed (-9) while one build looks at its repository, one runs its source build, one builds its image and one
-pushes it: each is taken up again, ends as one image and one rollout, and leaves nothing behind.
+"""The worker killed (-9) while one build looks at its repository, one runs its source build, one builds its image and
+one pushes it: each is taken up again, ends as one image and one rollout, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -207,8 +207,8 @@ def ends_right(scene: Scene, services: dict[str, str], builds: dict[str, dict[st
 
 
 def nothing_is_left(scene: Scene, folder: Path) -> None:
-    assert os.listdir(scene.product.data_dir / "builds") == []
-    assert os.listdir(folder / "tmp") == []
+    for place in (scene.product.data_dir / "builds", folder / "tmp"):
+        assert list(place.iterdir()) == []
     label = {"label": "nodewise.build"}
     assert scene.client().containers(all=True, filters=label) == []
     assert not scene.client().volumes(filters=label)["Volumes"]
