@@ -7,22 +7,21 @@ of ``nodewise.domain.errors``. Knows neither the store nor the swarm.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import requests
 
 from nodewise.domain.errors import Conflict, Forbidden, GiveUp, NodewiseError, NotFound, RetryLater, UserError
+from nodewise.streaming import Event, events, repeatedly
 
 Json = dict[str, Any]
 
 CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 60.0
 STREAM_TIMEOUT = 15.0  # three keep-alives that did not come
-POLL_EVERY = 1.0
-PATIENCE = 60.0  # seconds that a web process may be away while a rollout is followed
 _ERRORS: dict[int, type[UserError]] = {401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict}
 
 
@@ -44,6 +43,13 @@ class Nodewise(Protocol):
     def builds(self, limit: int) -> list[Json]: ...
     def build(self, build_id: str) -> Json: ...
     def build_log(self, build_id: str, after: int) -> tuple[str, int]: ...
+    def follow_build(self, build_id: str) -> Iterator[Json | None]:
+        """What is new of a build until it has ended: its log from the beginning, its state at every change.
+
+        ``{"event": "log", "seq": 3, "text": "..."}`` or ``{"event": "build", "build": {...}}``; None now and then
+        when there is nothing.
+        """
+
     def nodes(self) -> list[Json]: ...
     def deploy(self, service: str, image: str) -> Json: ...
     def rollback(self, service: str, to: int | None) -> Json: ...
@@ -134,45 +140,48 @@ class ApiClient:
         return self._json(self._ask("DELETE", f"services/{_part(service)}/lock"))
 
     def follow(self, rollout_id: str) -> Iterator[Json | None]:
-        """By stream; by asking again and again where there is none, or it broke off.
-
-        A web process that is away for a while is waited for: the rollout goes on without it.
-        """
+        """By stream; by asking again and again where there is none, or it broke off."""
         last: Json = self.rollout(rollout_id)
         yield last
         try:
-            for state in self._stream(rollout_id):
+            for event in self._stream(f"rollouts/{_part(rollout_id)}/stream"):
+                state = None if event is None else json.loads(event.data)
                 last = state or last
                 yield state
         except RetryLater:
             pass
-        away_since: float | None = None
-        while not last["ended"]:
-            time.sleep(POLL_EVERY)
-            try:
-                last = self.rollout(rollout_id)
-            except RetryLater:
-                away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > PATIENCE:
-                    raise
-                yield None
-            else:
-                away_since = None
-                yield last
+        if last["ended"]:
+            return
+        for state in repeatedly(lambda: self.rollout(rollout_id)):
+            yield state
+            if state is not None and state["ended"]:
+                return
 
-    def _stream(self, rollout_id: str) -> Iterator[Json | None]:
-        path = f"rollouts/{_part(rollout_id)}/stream"
+    def follow_build(self, build_id: str) -> Iterator[Json | None]:
+        """By stream; by asking again and again where there is none, or it broke off."""
+        place = _Place()
+        try:
+            for event in self._stream(f"builds/{_part(build_id)}/stream"):
+                yield None if event is None else place.reached(_news(event))
+        except RetryLater:
+            pass
+        if place.ended():
+            return
+        # The build is asked for first: what it printed before its end must not be missed.
+        for found in repeatedly(lambda: (self.build(build_id), self.build_log(build_id, place.after))):
+            yield from (None,) if found is None else place.new(*found) or (None,)
+            if place.ended():
+                return
+
+    def _stream(self, path: str) -> Iterator[Event | None]:
+        """Raises RetryLater where there is none, and when it breaks off."""
         with self._ask("GET", path, stream=True, timeout=(CONNECT_TIMEOUT, STREAM_TIMEOUT)) as answer:
             if not answer.raw.chunked:
                 return  # something in between gives it out in one piece at the end
             try:
-                for line in answer.iter_lines(chunk_size=None):
-                    if line.startswith(b"data: "):
-                        yield json.loads(line.removeprefix(b"data: "))
-                    elif line.startswith(b":"):
-                        yield None
+                yield from events(answer.iter_lines(chunk_size=None))
             except requests.RequestException as error:
-                raise RetryLater(f"the stream of {rollout_id} broke off") from error
+                raise RetryLater(f"the stream of {path} broke off") from error
 
     def _items(self, path: str, **params: Any) -> list[Json]:
         found: list[Json] = self._get(path, **params)[path]
@@ -206,6 +215,38 @@ class ApiClient:
         except ValueError as error:
             raise _not_nodewise(self._url, answer) from error
         return found
+
+
+@dataclass
+class _Place:
+    """How far a build has been followed."""
+
+    build: Json | None = None
+    after: int = 0
+
+    def ended(self) -> bool:
+        return self.build is not None and bool(self.build["ended"])
+
+    def reached(self, news: Json) -> Json:
+        if news["event"] == "log":
+            self.after = news["seq"]
+        else:
+            self.build = news["build"]
+        return news
+
+    def new(self, build: Json, log: tuple[str, int]) -> list[Json]:
+        """What of an answer was not there before, the log first."""
+        text, last = log
+        pieces: list[Json] = [{"event": "log", "seq": last, "text": text}] if text else []
+        states: list[Json] = [{"event": "build", "build": build}] if build != self.build else []
+        return [self.reached(news) for news in (*pieces, *states)]
+
+
+def _news(event: Event) -> Json:
+    data = json.loads(event.data)
+    if event.name == "log":
+        return {"event": "log", "seq": int(event.id), "text": data["text"]}
+    return {"event": "build", "build": data}
 
 
 def _part(name: str) -> str:

@@ -38,7 +38,18 @@ class RolloutsPage(Page):
 
 
 class LogPage(_Asked):
-    after: int = Field(0, ge=0, description="the Nodewise-Log-Next of the answer before")
+    after: int = Field(0, ge=0, le=2**53, description="the Nodewise-Log-Next of the answer before")
+
+
+class LastEvent(BaseModel):
+    """Where a stream broke off. Other headers are none of its business."""
+
+    last_event_id: str = Field(
+        "",
+        alias="Last-Event-ID",
+        pattern=r"^([0-9]{1,18}|end)?$",
+        description="the id of the last event that was heard, as a browser's EventSource sends it by itself",
+    )
 
 
 class Deploy(_Asked):

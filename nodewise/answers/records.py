@@ -74,7 +74,7 @@ def one_delivery(deps: Deps, delivery_id: str) -> schemas.DeliveryDetail:
 
 def builds(deps: Deps, limit: int = 50) -> schemas.Builds:
     """Builds, newest first."""
-    return schemas.Builds(builds=[_build(b) for b in deps.store.builds(limit)])
+    return schemas.Builds(builds=[build(b) for b in deps.store.builds(limit)])
 
 
 def one_build(deps: Deps, build_id: str) -> schemas.Build:
@@ -82,7 +82,14 @@ def one_build(deps: Deps, build_id: str) -> schemas.Build:
     found = deps.store.build(build_id)
     if found is None:
         raise NotFound(f"there is no build {build_id!r}", "see 'nodewise builds'", "id")
-    return _build(found)
+    return build(found)
+
+
+def build(value: Build) -> schemas.Build:
+    """A build as it is answered, without the login of its repository's address."""
+    took = None if value.started_at is None or value.ended_at is None else value.ended_at - value.started_at
+    more = {"repository": without_login(value.repository), "ended": value.state.terminal, "duration": took}
+    return schemas.Build.model_validate(value).model_copy(update=more)
 
 
 def build_log(deps: Deps, build_id: str, after: int = 0) -> tuple[str, int]:
@@ -113,8 +120,3 @@ def _event(stored: StoredEvent) -> schemas.Event:
         done_at=stored.done_at,
         outcome=stored.outcome,
     )
-
-
-def _build(value: Build) -> schemas.Build:
-    shape = schemas.Build.model_validate(value)
-    return shape.model_copy(update={"repository": without_login(value.repository)})

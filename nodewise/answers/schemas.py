@@ -146,7 +146,10 @@ class DeliveryDetail(Delivery):
 
 
 class Build(Answer):
-    """An image made from one commit."""
+    """An image made from one commit. ``ended``: it will not change any more; only ``pushed`` is a success.
+
+    ``error``: the step that failed and the last lines that it printed, or why the build was skipped or replaced.
+    """
 
     id: str
     name: str
@@ -155,12 +158,25 @@ class Build(Answer):
     commit: str
     image: str
     state: BuildState
+    ended: bool = False
     digest: str
     error: str
     event_id: str
+    author: str = Field("", description="who wrote the commit")
+    message: str = Field("", description="the first line of what the commit says of itself")
+    committed_at: float | None = None
+    builder: str = Field("", description="the address of the engine that builds it")
     created_at: float
     started_at: float | None
     ended_at: float | None
+    duration: float | None = Field(None, description="seconds from its start to its end; null before that")
+
+
+class LogPiece(Answer):
+    """A piece of what a build printed: of any length, not always whole lines. ``seq`` grows within a build."""
+
+    seq: int
+    text: str
 
 
 class Node(Answer):

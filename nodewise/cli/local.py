@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from nodewise import control, intake
 from nodewise.answers import previews, records, schemas, services
-from nodewise.answers.following import follow
+from nodewise.answers.following import follow, follow_build
 from nodewise.answers.rollouts import rollout
 from nodewise.bootstrap import Deps
 from nodewise.client import Json
@@ -56,6 +56,9 @@ class LocalClient:
     def build_log(self, build_id: str, after: int) -> tuple[str, int]:
         return records.build_log(self._deps, build_id, after)
 
+    def follow_build(self, build_id: str) -> Iterator[Json | None]:
+        return (None if news is None else _news(news) for news in follow_build(self._deps, build_id))
+
     def nodes(self) -> list[Json]:
         return _list(records.nodes(self._deps).nodes)
 
@@ -96,6 +99,12 @@ def whoami() -> str:
         return f"local:{getpass.getuser()}"
     except (KeyError, OSError):
         return "local"
+
+
+def _news(news: schemas.Build | schemas.LogPiece) -> Json:
+    if isinstance(news, schemas.LogPiece):
+        return {"event": "log", **_json(news)}
+    return {"event": "build", "build": _json(news)}
 
 
 def _json(shape: BaseModel) -> Json:

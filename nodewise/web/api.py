@@ -18,8 +18,9 @@ from nodewise.web.acting import add_acts
 from nodewise.web.errors import invalid, register_errors
 from nodewise.web.health import add_health
 from nodewise.web.metrics import add_metrics
-from nodewise.web.reading import add_records, add_rollouts, add_services
+from nodewise.web.reading import add_builds, add_deliveries, add_rollouts, add_services
 from nodewise.web.shapes import read_body
+from nodewise.web.stream import Streams
 
 PREFIX = "/api/v1"
 _DESCRIPTION = "Bearer token; scopes: read, deploy, approve, admin. See 'nodewise token create'."
@@ -52,7 +53,9 @@ def _blueprint(deps: Deps) -> APIBlueprint:
     api.before_request(lambda: auth.check(deps))
     api.before_request(read_body)
     add_services(api, deps)
-    add_rollouts(api, deps)
-    add_records(api, deps)
+    streams = Streams(deps)
+    add_rollouts(api, deps, streams)
+    add_deliveries(api, deps)
+    add_builds(api, deps, streams)
     add_acts(api, deps)
     return api

@@ -10,10 +10,16 @@ from flask_openapi3.blueprint import APIBlueprint
 from nodewise.answers import asked, previews, records, rollout_schemas, schemas, services
 from nodewise.bootstrap import Deps
 from nodewise.web.shapes import answer, documented
-from nodewise.web.stream import Streams
+from nodewise.web.stream import END, Streams
 
 _TEXT: dict[str, Any] = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 _EVENTS: dict[str, Any] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+
+_BUILD_STREAM = """\
+`event: log` has a number as its id, and a piece of the log as data: `{"text": "..."}`. `event: build` has the build as
+data, as `/builds/<id>` answers it: at once, and whenever it changes. It is the last event of a build that has ended,
+after all of its log; the id of that one is `end`. `Last-Event-ID` (or `after`) goes on from where a stream broke off;
+after `end` the answer is 204, and a browser's EventSource asks no more. Too many open streams: 503."""
 
 
 def add_services(api: APIBlueprint, deps: Deps) -> None:
@@ -48,9 +54,8 @@ def add_services(api: APIBlueprint, deps: Deps) -> None:
         return answer(records.nodes(deps))
 
 
-def add_rollouts(api: APIBlueprint, deps: Deps) -> None:
+def add_rollouts(api: APIBlueprint, deps: Deps, streams: Streams) -> None:
     """Rollouts, as they are and as they go on."""
-    streams = Streams(deps)
 
     @api.get("/rollouts", summary="Rollouts, newest first", responses=documented(200, schemas.Rollouts))
     def list_rollouts(query: asked.RolloutsPage) -> Response:
@@ -70,11 +75,11 @@ def add_rollouts(api: APIBlueprint, deps: Deps) -> None:
         responses=documented(200, _EVENTS, 404, 503),
     )
     def stream_rollout(path: asked.Id) -> Response:
-        return streams.open(path.id)
+        return streams.rollout(path.id)
 
 
-def add_records(api: APIBlueprint, deps: Deps) -> None:
-    """Deliveries and builds."""
+def add_deliveries(api: APIBlueprint, deps: Deps) -> None:
+    """Deliveries, and what came of them."""
 
     @api.get("/deliveries", summary="Deliveries, newest first", responses=documented(200, schemas.Deliveries))
     def list_deliveries(query: asked.DeliveriesPage) -> Response:
@@ -87,6 +92,10 @@ def add_records(api: APIBlueprint, deps: Deps) -> None:
     )
     def get_delivery(path: asked.Id) -> Response:
         return answer(records.one_delivery(deps, path.id))
+
+
+def add_builds(api: APIBlueprint, deps: Deps, streams: Streams) -> None:
+    """Builds, as they are and as they go on."""
 
     @api.get("/builds", summary="Builds, newest first", responses=documented(200, schemas.Builds))
     def list_builds(query: asked.Page) -> Response:
@@ -105,3 +114,14 @@ def add_records(api: APIBlueprint, deps: Deps) -> None:
         text, last = records.build_log(deps, path.id, query.after)
         headers = {"Nodewise-Log-Next": str(last)}
         return Response(text, headers=headers, content_type="text/plain; charset=utf-8")
+
+    @api.get(
+        "/builds/<id>/stream",
+        summary="The build's log as it is printed, and the build at every change, as server-sent events",
+        description=_BUILD_STREAM,
+        responses=documented(200, _EVENTS, 404, 503),
+    )
+    def stream_build(path: asked.Id, query: asked.LogPage, header: asked.LastEvent) -> Response:
+        if header.last_event_id == END:
+            return Response(status=204)
+        return streams.build(path.id, int(header.last_event_id or query.after))

@@ -49,6 +49,7 @@ CONTRACT = {
     "/api/v1/builds": {"get"},
     "/api/v1/builds/{id}": {"get"},
     "/api/v1/builds/{id}/log": {"get"},
+    "/api/v1/builds/{id}/stream": {"get"},
     "/api/v1/nodes": {"get"},
 }
 

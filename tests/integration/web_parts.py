@@ -211,3 +211,16 @@ def add_build(deps: Deps, build_id: str = "b-1") -> None:
         recipe=Recipe(args={"TOKEN": SECRET}),
     )
     deps.store.finish_event(event_id, f"build {build_id}", deps.clock.now(), builds=[build])
+
+
+def change_build(deps: Deps, build_id: str = "b-1", **changes: Any) -> None:
+    """Save the build with *changes*."""
+    stored = deps.store.build(build_id)
+    assert stored is not None
+    deps.store.save_build(replace(stored, **changes), deps.clock.now())
+
+
+def end_build(deps: Deps, build_id: str = "b-1", state: BuildState = BuildState.PUSHED, **changes: Any) -> None:
+    now = deps.clock.now()
+    digest = NEW if state is BuildState.PUSHED else ""
+    change_build(deps, build_id, state=state, **{"started_at": now - 12, "ended_at": now, "digest": digest, **changes})
