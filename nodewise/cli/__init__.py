@@ -4,12 +4,13 @@
 imported when it runs: ``nodewise --help`` has to be quick.
 """
 
-from nodewise.cli import acting, control, deliveries, doctor, hooks, lint, reading, tokens, watching
+from nodewise.cli import acting, builds, control, deliveries, doctor, hooks, lint, reading, tokens, watching
 from nodewise.cli.app import app, guarded
 
 __all__ = [
     "acting",
     "app",
+    "builds",
     "control",
     "deliveries",
     "doctor",

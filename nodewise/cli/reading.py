@@ -1,8 +1,7 @@
-"""The verbs that look: status, history, rollouts, plan, releases, builds, nodes. See ``deliveries`` for those."""
+"""The verbs that look: status, history, rollouts, plan, releases, nodes. See ``builds``, ``deliveries`` for those."""
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -82,29 +81,6 @@ def releases(
 
 @app.command(rich_help_panel=READING)
 @guarded
-def builds(
-    ctx: typer.Context,
-    build: Annotated[str, typer.Argument(help="One build.")] = "",
-    log: Annotated[bool, typer.Option("--log", help="What the build printed, followed until its end.")] = False,
-    limit: LimitOption = 20,
-    as_json: JsonOption = False,
-) -> None:
-    """Images made from commits, newest first."""
-    client = connect(ctx)
-    if log:
-        if not build:
-            raise typer.BadParameter("name the build whose log is wanted: nodewise builds BUILD --log")
-        return _print_log(client, build)
-    found = [client.build(build)] if build else client.builds(limit)
-    if as_json:
-        return print_json(found[0] if build else {"builds": found})
-    from nodewise.cli import tables
-
-    return tables.show(tables.console(), tables.build_table(found), "nothing has been built", found)
-
-
-@app.command(rich_help_panel=READING)
-@guarded
 def nodes(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """The nodes of the swarm."""
     found = connect(ctx).nodes()
@@ -149,21 +125,3 @@ def _show_lines(out: Any, title: str, lines: list[Any]) -> None:
         out.print(title, markup=False)
     for line in lines:
         out.print(line)
-
-
-def _print_log(client: Any, build_id: str) -> None:
-    """The log as it grows. The build is asked for first: what it printed before its end must not be missed."""
-    import time
-
-    from nodewise.cli.words import printable
-
-    after = 0
-    while True:
-        ended = client.build(build_id)["ended_at"] is not None
-        text, after = client.build_log(build_id, after)
-        sys.stdout.write(printable(text))
-        sys.stdout.flush()
-        if ended and not text:
-            return
-        if not text:
-            time.sleep(0.5)

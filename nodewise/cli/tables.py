@@ -199,24 +199,6 @@ def release_table(releases: Iterable[Json]) -> Table:
     return made
 
 
-def build_table(builds: Iterable[Json]) -> Table:
-    """Builds, newest first."""
-    made = table("BUILD", "NAME", "REF", "COMMIT", "STATE", "STARTED", "IMAGE", "ERROR")
-    styles = {"pushed": GOOD, "failed": BAD, "building": "cyan", "built": "cyan"}
-    for build in builds:
-        made.add_row(
-            cell(build["id"]),
-            cell(build["name"], "bold"),
-            cell(build["ref"].removeprefix("refs/heads/").removeprefix("refs/tags/")),
-            cell(build["commit"][:12], QUIET),
-            cell(build["state"], styles.get(build["state"], "")),
-            cell(ago(build["created_at"], time.time()), QUIET),
-            cell(build["image"]),
-            cell(build["error"]),
-        )
-    return made
-
-
 def node_table(nodes: Iterable[Json]) -> Table:
     """Nodes, by name."""
     made = table("NODE", "ROLE", "STATE", "AVAILABILITY", "ADDRESS", "ENGINE")
