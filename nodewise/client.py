@@ -36,8 +36,8 @@ class Nodewise(Protocol):
     def follow(self, rollout_id: str) -> Iterator[Json | None]:
         """Each state of a rollout until it has ended; None now and then when nothing changed."""
 
-    def deliveries(self, limit: int, provider: str = "", hook: str = "", verdict: str = "") -> Json:
-        """Deliveries, of one provider, hook or verdict where given, and the counts of what was turned away."""
+    def deliveries(self, limit: int, provider: str = "", hook: str = "", verdict: str = "", state: str = "") -> Json:
+        """Deliveries, of one provider, hook, verdict or state where given, and the counts of what was turned away."""
 
     def delivery(self, delivery_id: str) -> Json: ...
     def builds(self, limit: int) -> list[Json]: ...
@@ -89,8 +89,8 @@ class ApiClient:
     def rollout(self, rollout_id: str) -> Json:
         return self._get(f"rollouts/{_part(rollout_id)}")
 
-    def deliveries(self, limit: int, provider: str = "", hook: str = "", verdict: str = "") -> Json:
-        wanted = {"provider": provider, "hook": hook, "verdict": verdict}
+    def deliveries(self, limit: int, provider: str = "", hook: str = "", verdict: str = "", state: str = "") -> Json:
+        wanted = {"provider": provider, "hook": hook, "verdict": verdict, "state": state}
         return self._get("deliveries", limit=limit, **{k: v for k, v in wanted.items() if v})
 
     def delivery(self, delivery_id: str) -> Json:

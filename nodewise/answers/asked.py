@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from nodewise.domain.delivery import Verdict
+from nodewise.domain.fates import DeliveryState
 
 
 class _Asked(BaseModel):
@@ -30,6 +31,7 @@ class DeliveriesPage(Page):
     provider: str | None = Field(None, description="only this provider's")
     hook: str | None = Field(None, description="only this hook's")
     verdict: Verdict | None = Field(None, description="only those worth this")
+    state: DeliveryState | None = Field(None, description="only those that stand like this as a whole")
 
 
 class RolloutsPage(Page):

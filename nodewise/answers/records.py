@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from nodewise.answers import rollout_schemas, schemas
 from nodewise.answers.rollouts import app_of, listed, release, rollout, rollout_detail
 from nodewise.bootstrap import Deps
 from nodewise.domain.build import Build
-from nodewise.domain.delivery import Delivery, StoredEvent, Verdict
 from nodewise.domain.errors import NotFound
-from nodewise.domain.events import kind_of, to_dict
 from nodewise.domain.rollout import Rollout
 from nodewise.domain.urls import without_login
 
@@ -44,34 +40,6 @@ def releases(deps: Deps, service: str, limit: int = 50) -> schemas.Releases:
     return schemas.Releases(releases=[release(r) for r in deps.store.releases(service, limit=limit)])
 
 
-def deliveries(
-    deps: Deps,
-    limit: int = 50,
-    before: str | None = None,
-    provider: str | None = None,
-    hook: str | None = None,
-    verdict: Verdict | None = None,
-) -> schemas.Deliveries:
-    """Deliveries, newest first, of one provider, hook or verdict where given; and what was turned away there."""
-    found = deps.store.deliveries(limit, before, provider, hook, verdict)
-    outcomes = deps.store.outcomes([d.id for d in found])
-    rejected = [r for r in deps.store.rejected() if provider in (None, r.provider) and hook in (None, r.hook)]
-    return schemas.Deliveries(
-        deliveries=[_delivery(d, outcomes.get(d.id, [])) for d in found],
-        rejected=[schemas.Rejected.model_validate(r) for r in rejected],
-    )
-
-
-def one_delivery(deps: Deps, delivery_id: str) -> schemas.DeliveryDetail:
-    """One delivery with its events and what they led to."""
-    found = deps.store.delivery(delivery_id)
-    if found is None:
-        raise NotFound(f"there is no delivery {delivery_id!r}", "see 'nodewise deliveries'", "id")
-    events = [_event(e) for e in deps.store.delivery_events(delivery_id)]
-    plain = _delivery(found, [e.outcome for e in events])
-    return schemas.DeliveryDetail(**dict(plain), events=events)
-
-
 def builds(deps: Deps, limit: int = 50) -> schemas.Builds:
     """Builds, newest first."""
     return schemas.Builds(builds=[build(b) for b in deps.store.builds(limit)])
@@ -103,20 +71,3 @@ def nodes(deps: Deps) -> schemas.Nodes:
     """Every node of the swarm. Raises RetryLater when the swarm does not answer."""
     views = sorted(deps.engine.nodes(), key=lambda n: (n.name, n.id))
     return schemas.Nodes(nodes=[schemas.Node.model_validate(n) for n in views])
-
-
-def _delivery(found: Delivery, outcomes: Sequence[str]) -> schemas.Delivery:
-    shape = schemas.Delivery.model_validate(found)
-    return shape.model_copy(update={"outcomes": list(outcomes)})
-
-
-def _event(stored: StoredEvent) -> schemas.Event:
-    return schemas.Event(
-        id=stored.id,
-        kind=kind_of(stored.event),
-        data={k: without_login(v) if isinstance(v, str) else v for k, v in to_dict(stored.event).items()},
-        origin=stored.origin,
-        created_at=stored.created_at,
-        done_at=stored.done_at,
-        outcome=stored.outcome,
-    )

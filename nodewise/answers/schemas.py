@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field
 from nodewise.answers.rollout_schemas import Answer, Rollout
 from nodewise.domain.build import BuildState
 from nodewise.domain.delivery import Verdict as DeliveryVerdict
+from nodewise.domain.fates import DeliveryState
+from nodewise.domain.model import Phase
 from nodewise.domain.release import ReleaseState
 
 
@@ -125,8 +127,30 @@ class Event(Answer):
     outcome: str
 
 
+class StartedBuild(Answer):
+    """A build that an event has started. ``error``: in full for a single delivery, its first line in lists."""
+
+    id: str
+    name: str
+    state: BuildState
+    error: str
+
+
+class StartedRollout(Answer):
+    """A rollout that an event has started. ``reason``: in full for a single delivery, its first line in lists."""
+
+    id: str
+    service: str
+    phase: Phase
+    reason: str
+
+
 class Delivery(Answer):
-    """One webhook request as it came in."""
+    """One webhook request as it came in, and what became of it.
+
+    ``state`` is of the whole: ``failed`` as soon as a build or a rollout of it has failed, unless the same was
+    replayed; else ``waiting`` while anything of it has not ended.
+    """
 
     id: str
     provider: str
@@ -136,7 +160,10 @@ class Delivery(Answer):
     note: str
     received_at: float
     size: int
+    state: DeliveryState = DeliveryState.HANDLED
     outcomes: list[str] = Field([], description="what came of its events; empty words for one not handled yet")
+    builds: list[StartedBuild] = Field([], description="in the order in which they were started")
+    rollouts: list[StartedRollout] = Field([], description="without those of an image that a build of it has pushed")
 
 
 class DeliveryDetail(Delivery):

@@ -9,25 +9,38 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nodewise.cli import built
 from nodewise.cli.tables import cell, stamp, table
-from nodewise.cli.words import GOOD, QUIET, WARN, ago, count, short_digest
+from nodewise.cli.words import (
+    BAD,
+    GOOD,
+    PHASE_STYLES,
+    QUIET,
+    WARN,
+    ago,
+    count,
+    phase_word,
+    printable,
+    short_digest,
+)
 from nodewise.client import Json
 
 _STYLES = {"accepted": GOOD, "unusable": WARN}
+_STATES = {"handled": GOOD, "waiting": QUIET, "failed": BAD}
 _WAITS = "not handled yet"
 
 
 def listed(deliveries: Iterable[Json]) -> Table:
     """Deliveries, newest first. Narrow enough for 80 columns: the time in full is shown with the single one."""
-    made = table("DELIVERY", "RECEIVED", "HOOK", "VERDICT", "WHAT CAME OF IT")
+    made = table("DELIVERY", "RECEIVED", "HOOK", "STATE", "WHAT CAME OF IT")
     now = time.time()
     for delivery in deliveries:
         made.add_row(
             cell(delivery["id"]),
             cell(ago(delivery["received_at"], now), QUIET),
             cell(place(delivery)),
-            _verdict(delivery),
-            cell(came_of(delivery)),
+            _stands(delivery),
+            came_of(delivery),
         )
     return made
 
@@ -38,10 +51,27 @@ def place(delivery: Json) -> str:
     return provider if hook == provider else f"{provider}/{hook}"
 
 
-def came_of(delivery: Json) -> str:
-    """Each different outcome on a line; the note where there was no event."""
+def came_of(delivery: Json) -> Text:
+    """Each different outcome on a line, and what became of each thing that was started; else the note."""
     outcomes = dict.fromkeys(outcome or _WAITS for outcome in delivery["outcomes"])
-    return "\n".join(outcomes) or delivery["note"]
+    lines = [cell(outcome) for outcome in outcomes] + [line for _, line in _started(delivery)]
+    return Text("\n").join(lines) if lines else cell(delivery["note"])
+
+
+def _started(delivery: Json) -> Iterable[tuple[str, Text]]:
+    """(what it is, its id with what became of it), builds first. Of an error the first line."""
+    for build in delivery["builds"]:
+        yield "build", _fate(build["id"], build["state"], built.STYLES.get(build["state"], ""), build["error"])
+    for rollout in delivery["rollouts"]:
+        phase, reason = rollout["phase"], "" if rollout["phase"] == "succeeded" else rollout["reason"]
+        yield "rollout", _fate(rollout["id"], phase_word(phase), PHASE_STYLES.get(phase, ""), reason)
+
+
+def _fate(id_: str, state: str, style: str, reason: str) -> Text:
+    text = cell(f"{id_} ")
+    text.append(state, style)
+    text.append(f": {printable(built.first_line(reason))}" if reason else "")
+    return text
 
 
 def facts(delivery: Json) -> Table:
@@ -52,11 +82,12 @@ def facts(delivery: Json) -> Table:
         "received": cell(f"{stamp(delivery['received_at'])}, {ago(delivery['received_at'], time.time())}"),
         "hook": cell(place(delivery)),
         "verdict": _verdict(delivery),
+        "state": _stands(delivery) if delivery["outcomes"] else cell(""),
         "note": cell(delivery["note"]),
         "key": cell(delivery["key"], QUIET),
         "size": cell(count(delivery["size"], "byte"), QUIET),
     }
-    for name, value in rows.items():
+    for name, value in (*rows.items(), *_started(delivery)):
         if value.plain:
             made.add_row(cell(name, QUIET), value)
     return made
@@ -72,6 +103,17 @@ def events(found: Iterable[Json]) -> Table:
     return made
 
 
+def show_failures(out: Console, delivery: Json) -> None:
+    """The last lines of each build that failed, and where all of them are; nothing where none did."""
+    for build in delivery["builds"]:
+        if build["state"] != "failed":
+            continue
+        out.print()
+        out.print(cell(f"build {build['id']} of {build['name']} failed:", BAD))
+        out.print(cell(build["error"]))
+        out.print(cell(f"  nodewise builds {build['id']} --log", QUIET))
+
+
 def show_rejected(out: Console, rejected: Sequence[Json]) -> None:
     """How many requests were turned away, hook by hook, and what to do about it; nothing where none was."""
     if not rejected:
@@ -84,6 +126,13 @@ def show_rejected(out: Console, rejected: Sequence[Json]) -> None:
         line.append(f"{row['count']} x {row['reason']}", WARN)
         line.append(f", the last {ago(row['last_at'], now)}", QUIET)
         out.print(line)
+
+
+def _stands(delivery: Json) -> Text:
+    """How it stands as a whole; what meant nothing has only its verdict."""
+    if delivery["verdict"] != "accepted":
+        return _verdict(delivery)
+    return cell(delivery["state"], _STATES.get(delivery["state"], ""))
 
 
 def _verdict(delivery: Json) -> Text:

@@ -20,6 +20,7 @@ def deliveries(
     provider: Annotated[str, typer.Option(help="Only this provider's, such as github.")] = "",
     hook: Annotated[str, typer.Option(help="Only those of this hook, by its name in nodewise.yaml.")] = "",
     verdict: Annotated[Verdict | None, typer.Option(help="Only those that were worth this.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only those of which something has failed.")] = False,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
 ) -> None:
@@ -27,13 +28,13 @@ def deliveries(
     client = connect(ctx)
     if delivery:
         return _one(client.delivery(delivery), as_json)
-    found = client.deliveries(limit, provider, hook, verdict or "")
+    found = client.deliveries(limit, provider, hook, verdict or "", "failed" if failed else "")
     if as_json:
         return print_json(found)
     from nodewise.cli import delivered, tables
 
     out = tables.console()
-    narrowed = provider or hook or verdict
+    narrowed = provider or hook or verdict or failed
     empty = "no such delivery is on record" if narrowed else "nothing has been delivered"
     tables.show(out, delivered.listed(found["deliveries"]), empty, found["deliveries"])
     delivered.show_rejected(out, found["rejected"])
@@ -62,4 +63,5 @@ def _one(found: dict[str, Any], as_json: bool) -> None:
     out.print(delivered.facts(found))
     out.print()
     tables.show(out, delivered.events(found["events"]), "it meant nothing, so nothing came of it", found["events"])
+    delivered.show_failures(out, found)
     return None

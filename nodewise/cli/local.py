@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from pydantic import BaseModel
 
 from nodewise import control, intake
-from nodewise.answers import previews, records, schemas, services
+from nodewise.answers import deliveries, previews, records, schemas, services
 from nodewise.answers.following import follow, follow_build
 from nodewise.answers.rollouts import rollout
 from nodewise.bootstrap import Deps
 from nodewise.client import Json
 from nodewise.domain.delivery import Verdict
+from nodewise.domain.fates import DeliveryState
 
 
 class LocalClient:
@@ -40,12 +41,13 @@ class LocalClient:
     def follow(self, rollout_id: str) -> Iterator[Json | None]:
         return (None if state is None else _json(state) for state in follow(self._deps, rollout_id))
 
-    def deliveries(self, limit: int, provider: str = "", hook: str = "", verdict: str = "") -> Json:
-        worth = Verdict(verdict) if verdict else None
-        return _json(records.deliveries(self._deps, limit, None, provider or None, hook or None, worth))
+    def deliveries(self, limit: int, provider: str = "", hook: str = "", verdict: str = "", state: str = "") -> Json:
+        worth, stands = Verdict(verdict) if verdict else None, DeliveryState(state) if state else None
+        found = deliveries.deliveries(self._deps, limit, None, provider or None, hook or None, worth, stands)
+        return _json(found)
 
     def delivery(self, delivery_id: str) -> Json:
-        return _json(records.one_delivery(self._deps, delivery_id))
+        return _json(deliveries.one_delivery(self._deps, delivery_id))
 
     def builds(self, limit: int) -> list[Json]:
         return _list(records.builds(self._deps, limit).builds)

@@ -16,6 +16,7 @@ from nodewise.domain.build import Build
 from nodewise.domain.delivery import Delivery, NewDelivery, StoredEvent, Verdict
 from nodewise.domain.errors import Conflict, LostRace, NotFound, RetryLater
 from nodewise.domain.events import Event
+from nodewise.domain.fates import DeliveryState
 from nodewise.domain.ids import Chance, new_id
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Kind, Phase, Rollout
@@ -23,6 +24,7 @@ from nodewise.store import access
 from nodewise.store import outbox as box
 from nodewise.store.codec import build_row, clean, delivery_of, event_data, event_of, rollout_row, stored_key
 from nodewise.store.database import Database
+from nodewise.store.fates import FateQueries, stands
 from nodewise.store.gathering import Gathering
 from nodewise.store.schema import builds, deliveries, events, outbox, rejected, rollouts
 from nodewise.store.telling import TellingQueries
@@ -55,7 +57,7 @@ class Rejected:
     last_at: float
 
 
-class DeliveryQueries(TellingQueries):
+class DeliveryQueries(FateQueries, TellingQueries):
     """Queries on deliveries and events."""
 
     _db: Database
@@ -193,6 +195,7 @@ class DeliveryQueries(TellingQueries):
         provider: str | None = None,
         hook: str | None = None,
         verdict: Verdict | None = None,
+        state: DeliveryState | None = None,
     ) -> list[Delivery]:
         """Newest first; *before*: only those older than that delivery; and only those of each that is given."""
         query = select(deliveries).order_by(deliveries.c.id.desc()).limit(limit)
@@ -202,6 +205,8 @@ class DeliveryQueries(TellingQueries):
         for name, value in wanted.items():
             if value:
                 query = query.where(deliveries.c[name] == value)
+        if state:
+            query = query.where(stands(state))
         with self._db.read() as c:
             return [delivery_of(r._mapping) for r in c.execute(query)]
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 
-from nodewise.answers import asked, previews, records, rollout_schemas, schemas, services
+from nodewise.answers import asked, deliveries, previews, records, rollout_schemas, schemas, services
 from nodewise.bootstrap import Deps
 from nodewise.web.shapes import answer, documented
 from nodewise.web.stream import END, Streams
@@ -83,7 +83,7 @@ def add_deliveries(api: APIBlueprint, deps: Deps) -> None:
 
     @api.get("/deliveries", summary="Deliveries, newest first", responses=documented(200, schemas.Deliveries))
     def list_deliveries(query: asked.DeliveriesPage) -> Response:
-        return answer(records.deliveries(deps, **dict(query)))
+        return answer(deliveries.deliveries(deps, **dict(query)))
 
     @api.get(
         "/deliveries/<id>",
@@ -91,7 +91,7 @@ def add_deliveries(api: APIBlueprint, deps: Deps) -> None:
         responses=documented(200, schemas.DeliveryDetail, 404),
     )
     def get_delivery(path: asked.Id) -> Response:
-        return answer(records.one_delivery(deps, path.id))
+        return answer(deliveries.one_delivery(deps, path.id))
 
 
 def add_builds(api: APIBlueprint, deps: Deps, streams: Streams) -> None:

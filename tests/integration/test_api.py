@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from nodewise import tokens
+from nodewise.domain.build import BuildState
 from nodewise.domain.jobs import Verb
 from nodewise.web.api import create_api_app
 from nodewise.web.auth import ensure_admin_token
@@ -20,9 +21,11 @@ from tests.integration.web_parts import (
     add_build,
     add_delivery,
     add_moving,
+    add_pushed,
     add_reading,
     assert_problem,
     end,
+    end_build,
     serving,
 )
 
@@ -276,6 +279,21 @@ def test_deliveries_are_listed_page_by_page(api: Api) -> None:
     listed = [d["id"] for d in api.get("deliveries").json()["deliveries"]]
     assert set(listed) == set(made)
     assert [d["id"] for d in api.get(f"deliveries?before={listed[0]}").json()["deliveries"]] == listed[1:]
+
+
+def test_a_delivery_is_answered_with_what_became_of_its_build(api: Api) -> None:
+    delivery = add_pushed(api.deps)
+    assert api.get(f"deliveries/{delivery}").json()["state"] == "waiting"
+    add_build(api.deps, delivery=delivery)
+    assert api.get("deliveries?state=waiting").json()["deliveries"][0]["id"] == delivery
+    end_build(api.deps, state=BuildState.FAILED, error="step 2: exit code 1\nno rule")
+    (listed,) = api.get("deliveries?state=failed").json()["deliveries"]
+    build = {"id": "b-1", "name": "web", "state": "failed"}
+    assert (listed["state"], listed["builds"]) == ("failed", [{**build, "error": "step 2: exit code 1"}])
+    one = api.get(f"deliveries/{delivery}").json()
+    assert (one["state"], one["builds"]) == ("failed", [{**build, "error": "step 2: exit code 1\nno rule"}])
+    assert api.get("deliveries?state=handled").json()["deliveries"] == []
+    assert_problem(api.get("deliveries?state=fine"), 422)
 
 
 def test_a_build_log_is_read_on_from_where_it_was_left(api: Api) -> None:

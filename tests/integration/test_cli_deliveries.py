@@ -7,9 +7,10 @@ import re
 
 import pytest
 
+from nodewise.domain.build import BuildState
 from nodewise.domain.delivery import NewDelivery, Verdict
 from nodewise.domain.events import AlertFired
-from tests.integration.web_parts import Api, Run, add_delivery
+from tests.integration.web_parts import Api, Run, add_build, add_delivery, add_pushed, end_build
 from tests.unit.swarm_values import NEW
 
 
@@ -31,11 +32,11 @@ def test_the_list_says_what_came_of_each_delivery(api: Api, run: Run) -> None:
     done, waits, ping = add_delivery(api.deps), add_delivery(api.deps, "delivery-2"), add_ping(api)
     finish(api, done, "web: rollout r-1")
     head, *listed = (re.sub(r"\d+ s ago", "now", row) for row in rows(run("deliveries").stdout))
-    assert head == "DELIVERY RECEIVED HOOK VERDICT WHAT CAME OF IT"
+    assert head == "DELIVERY RECEIVED HOOK STATE WHAT CAME OF IT"
     assert set(listed) == {
         f"{ping} now github/shop ping a ping",
-        f"{waits} now distribution/main accepted not handled yet",
-        f"{done} now distribution/main accepted web: rollout r-1",
+        f"{waits} now distribution/main waiting not handled yet",
+        f"{done} now distribution/main handled web: rollout r-1",
     }
 
 
@@ -70,6 +71,27 @@ def test_one_delivery_is_shown_with_its_events_and_what_each_led_to(api: Api, ru
     assert "key delivery-1" in shown
     assert shown[-1].endswith(f"image pushed reg:5000/web:2 ({NEW[7:19]}) no service runs it")
     assert json.loads(run("deliveries", delivery, "--json").stdout)["outcomes"] == ["no service runs it"]
+
+
+def test_a_failed_build_is_a_failed_delivery_with_the_step_that_failed(api: Api, run: Run) -> None:
+    good, bad = add_delivery(api.deps), add_pushed(api.deps)
+    finish(api, good, "no service runs it")
+    add_build(api.deps, "b-1", delivery=bad)
+    (shown,) = [row for row in rows(run("deliveries").stdout) if bad in row]
+    assert "git waiting build b-1" in shown
+    end_build(api.deps, "b-1", BuildState.FAILED, error="step 3/7 RUN make: exit code 2\nno rule\nstop")
+    listed = rows(run("deliveries").stdout)
+    at = next(n for n, row in enumerate(listed) if bad in row)
+    assert listed[at].endswith("git failed build b-1")
+    assert listed[at + 1] == "b-1 failed: step 3/7 RUN make: exit code 2"
+    for local in ((), ("--local",)):
+        narrowed = run(*local, "deliveries", "--failed").stdout
+        assert bad in narrowed
+        assert good not in narrowed
+    one = rows(run("deliveries", bad).stdout)
+    assert {"state failed", "build b-1 failed: step 3/7 RUN make: exit code 2"} <= set(one)
+    tail = ["step 3/7 RUN make: exit code 2", "no rule", "stop", "nodewise builds b-1 --log"]
+    assert one[-5:] == ["build b-1 of web failed:", *tail]
 
 
 def test_an_alert_is_shown_with_its_service_and_summary(api: Api, run: Run) -> None:

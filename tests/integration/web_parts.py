@@ -194,10 +194,21 @@ def add_delivery(deps: Deps, key: str = "delivery-1") -> str:
     return deps.store.accept(new, deps.clock.now()).delivery_id
 
 
-def add_build(deps: Deps, build_id: str = "b-1") -> None:
-    """A build that runs, from a push that was delivered."""
-    event = CodePushed("https://git.example.org/web.git", "refs/heads/main", "c" * 40)
-    event_id, _ = deps.store.add_event(event, "test", deps.clock.now())
+CODE = CodePushed("https://git.example.org/web.git", "refs/heads/main", "c" * 40)
+
+
+def add_pushed(deps: Deps) -> str:
+    """A push to git that was delivered."""
+    new = NewDelivery("git", "git", "push-1", Verdict.ACCEPTED, b"push", (CODE,))
+    return deps.store.accept(new, deps.clock.now()).delivery_id
+
+
+def add_build(deps: Deps, build_id: str = "b-1", delivery: str = "") -> None:
+    """A build that runs, from a push: that *delivery*'s where one is named."""
+    if delivery:
+        event_id = deps.store.delivery_events(delivery)[0].id
+    else:
+        event_id, _ = deps.store.add_event(CODE, "test", deps.clock.now())
     build = Build(
         id=build_id,
         name="web",
