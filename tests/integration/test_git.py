@@ -1,13 +1,10 @@
-"""GitCli on real repositories: over the file protocol, and over git:// from a real git daemon."""
+"""GitCli on real repositories: over the file protocol, over git:// from a real git daemon, and over HTTP."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -16,6 +13,7 @@ import pytest
 
 from nodewise.adapters.git import GitCli
 from nodewise.domain.errors import GiveUp, RetryLater
+from tests.integration.git_parts import NOWHERE, commit, daemon, git, left_in, make_repository, source
 from tests.ports import free_port
 
 pytestmark = [
@@ -23,37 +21,26 @@ pytestmark = [
     pytest.mark.seconds(6),
 ]
 
-NOWHERE = "0" * 40
-
-
-def git(folder: Path, *arguments: str, **more: str) -> str:
-    who = {f"GIT_{role}_{what}": f"{what}@x" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    environment = {**os.environ, **who, "GIT_CONFIG_GLOBAL": "/dev/null", **more}
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], env=environment, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-def commit(repository: Path, name: str, text: str) -> str:
-    (repository / name).write_text(text)
-    git(repository, "add", "-A")
-    git(repository, "commit", "-qm", f"{name} is {text}")
-    return git(repository, "rev-parse", "HEAD")
-
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    folder = tmp_path / "srv" / "app"
-    folder.mkdir(parents=True)
-    git(folder, "init", "-qb", "main")
-    commit(folder, "version", "1")
-    return folder
+    return make_repository(tmp_path / "srv" / "app")
 
 
 @pytest.fixture
-def local() -> GitCli:
-    return GitCli(timeout=60, allow_local=True)
+def mirrors(tmp_path: Path) -> Path:
+    return tmp_path / "mirrors"
+
+
+@pytest.fixture
+def local(mirrors: Path) -> GitCli:
+    return GitCli(mirrors, timeout=60, allow_local=True)
+
+
+@pytest.fixture
+def remote(mirrors: Path) -> GitCli:
+    """One for which nothing is local."""
+    return GitCli(mirrors, timeout=60)
 
 
 def test_exactly_the_pushed_commit_is_checked_out_though_the_branch_went_on(
@@ -62,7 +49,7 @@ def test_exactly_the_pushed_commit_is_checked_out_though_the_branch_went_on(
     wanted = commit(repository, "version", "2")
     commit(repository, "version", "3")
     into = tmp_path / "into"
-    local.checkout(str(repository), "refs/heads/main", wanted, into)
+    local.checkout(source(repository, wanted), into)
     assert (into / "version").read_text() == "2"
     assert git(into, "rev-parse", "HEAD") == wanted
     assert git(into, "rev-list", "--count", "HEAD") == "1"  # no history was fetched
@@ -72,7 +59,7 @@ def test_an_annotated_tags_own_id_is_peeled_to_its_commit(repository: Path, loca
     git(repository, "tag", "-a", "v1", "-m", "one")
     tag, head = git(repository, "rev-parse", "refs/tags/v1"), git(repository, "rev-parse", "HEAD")
     assert tag != head
-    local.checkout(f"file://{repository}", "refs/tags/v1", tag, tmp_path / "into")
+    local.checkout(source(f"file://{repository}", tag, "refs/tags/v1"), tmp_path / "into")
     assert git(tmp_path / "into", "rev-parse", "HEAD") == head
 
 
@@ -85,28 +72,28 @@ def test_a_server_that_gives_out_no_bare_commits_is_asked_for_the_ref(
     home.mkdir()
     (home / ".gitconfig").write_text("[protocol]\nversion = 0\n")  # the protocol in which servers may refuse
     monkeypatch.setenv("HOME", str(home))
-    local.checkout(str(repository), "refs/heads/main", wanted, tmp_path / "into")
+    local.checkout(source(repository, wanted), tmp_path / "into")
     assert (tmp_path / "into" / "version").read_text() == "1"
     with pytest.raises(GiveUp, match=r"unadvertised object|not our ref"):
-        local.checkout(str(repository), "", wanted, tmp_path / "no-ref")
+        GitCli(tmp_path / "other", allow_local=True).look(source(repository, wanted, ""))
 
 
 def test_a_commit_that_is_not_there_is_given_up(repository: Path, local: GitCli, tmp_path: Path) -> None:
     with pytest.raises(GiveUp, match=f"there is no commit {NOWHERE} in refs/heads/main"):
-        local.checkout(str(repository), "refs/heads/main", NOWHERE, tmp_path / "a")
+        local.checkout(source(repository, NOWHERE), tmp_path / "a")
     with pytest.raises(GiveUp, match="refs/heads/gone"):
-        local.checkout(str(repository), "refs/heads/gone", NOWHERE, tmp_path / "b")
+        local.checkout(source(repository, NOWHERE, "refs/heads/gone"), tmp_path / "b")
 
 
 def test_a_tree_is_not_a_commit(repository: Path, local: GitCli, tmp_path: Path) -> None:
     tree = git(repository, "rev-parse", "HEAD^{tree}")
     with pytest.raises(GiveUp):
-        local.checkout(str(repository), "refs/heads/main", tree, tmp_path / "into")
+        local.checkout(source(repository, tree), tmp_path / "into")
 
 
 def test_a_repository_that_is_not_there_is_given_up(local: GitCli, tmp_path: Path) -> None:
     with pytest.raises(GiveUp, match=r"does not appear to be a git repository|not found|does not exist"):
-        local.checkout(str(tmp_path / "missing"), "refs/heads/main", NOWHERE, tmp_path / "into")
+        local.checkout(source(tmp_path / "missing", NOWHERE), tmp_path / "into")
 
 
 def test_a_repository_of_another_user_is_no_obstacle(repository: Path, local: GitCli, tmp_path: Path) -> None:
@@ -118,7 +105,7 @@ def test_a_repository_of_another_user_is_no_obstacle(repository: Path, local: Gi
     into = tmp_path / "into"
     into.mkdir()
     os.chown(into, 12345, 12345)
-    local.checkout(str(repository), "refs/heads/main", head, into)
+    local.checkout(source(repository, head), into)
     assert (into / "version").read_text() == "1"
 
 
@@ -133,7 +120,7 @@ def test_hooks_of_templates_and_links_out_of_the_tree_do_no_harm(
     monkeypatch.setenv("GIT_TEMPLATE_DIR", str(template))
     (repository / "link").symlink_to("/etc/passwd")
     head = commit(repository, "version", "2")
-    local.checkout(str(repository), "refs/heads/main", head, tmp_path / "into")
+    local.checkout(source(repository, head), tmp_path / "into")
     assert (tmp_path / "into" / "link").is_symlink()
     assert not (tmp_path / "hook-ran").exists()
 
@@ -145,105 +132,37 @@ def test_submodules_are_not_fetched(repository: Path, local: GitCli, tmp_path: P
     commit(other, "x", "1")
     git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(other), "sub")
     head = commit(repository, "version", "2")
-    local.checkout(str(repository), "refs/heads/main", head, tmp_path / "into")
+    local.checkout(source(repository, head), tmp_path / "into")
     assert list((tmp_path / "into" / "sub").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "--upload-pack=touch /tmp/owned",
-        "-oProxyCommand=touch /tmp/owned",
-        "ext::sh -c 'touch /tmp/owned'",
-        "ext::sh",
-        "fd::17/foo",
-        "ssh://-oProxyCommand=x/app",
-        "-oProxyCommand=x:app",
-        "git@-oProxyCommand=x:app",
-        "host:-app",
-        "ftp://example.com/app",
-        "https://",
-        "https://example.com:port/app",
-        "https://example.com/a b",
-        "https://example.com/a\nb",
-        "app",
-        "./app",
-        "",
-    ],
-)
-def test_an_address_that_git_could_take_for_something_else_is_refused(url: str, tmp_path: Path) -> None:
-    with pytest.raises(GiveUp, match="refused"):
-        GitCli(allow_local=True).checkout(url, "refs/heads/main", NOWHERE, tmp_path / "into")
-
-
-@pytest.mark.parametrize(
-    "ref",
-    ["--upload-pack=x", "refs/heads/../x", "a b", "a:b", "a^{}", "x.lock", "a//b", "/a", "a/", "@{-1}", "*", "a\\b"],
-)
-def test_a_ref_that_git_would_not_create_is_refused(ref: str, repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(GiveUp, match="is not a ref"):
-        GitCli(allow_local=True).checkout(str(repository), ref, NOWHERE, tmp_path / "into")
-
-
-@pytest.mark.parametrize("wrong", ["", "HEAD", "-h", "--help", "abc123", "main", "g" * 40, "0" * 41])
-def test_a_commit_that_is_no_full_object_name_is_refused(wrong: str, repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(GiveUp, match="is not a commit"):
-        GitCli(allow_local=True).checkout(str(repository), "refs/heads/main", wrong, tmp_path / "into")
-
-
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_a_local_repository_is_refused_unless_allowed(form: str, repository: Path, tmp_path: Path) -> None:
+def test_a_local_repository_is_refused_unless_allowed(
+    form: str, repository: Path, remote: GitCli, tmp_path: Path
+) -> None:
     with pytest.raises(GiveUp, match="local"):
-        GitCli().checkout(form.format(repository), "refs/heads/main", NOWHERE, tmp_path / "into")
+        remote.checkout(source(form.format(repository), NOWHERE), tmp_path / "into")
 
 
 def test_a_folder_that_holds_something_is_not_checked_out_into(repository: Path, local: GitCli, tmp_path: Path) -> None:
     (tmp_path / "into").mkdir()
     (tmp_path / "into" / "mine").touch()
     with pytest.raises(GiveUp, match="not empty"):
-        local.checkout(str(repository), "refs/heads/main", NOWHERE, tmp_path / "into")
+        local.checkout(source(repository, NOWHERE), tmp_path / "into")
 
 
-@pytest.fixture
-def daemon(repository: Path) -> Iterator[str]:
-    port = free_port()
-    process = subprocess.Popen(
-        ["git", "daemon", "--export-all", f"--port={port}", "--listen=127.0.0.1", "--reuseaddr",
-         f"--base-path={repository.parent}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-    yield f"git://127.0.0.1:{port}/app"
-    os.killpg(process.pid, 15)
-    process.wait(60)
-
-
-def test_a_repository_is_fetched_over_the_network(daemon: str, repository: Path, tmp_path: Path) -> None:
+def test_a_repository_is_fetched_over_the_network(repository: Path, remote: GitCli, tmp_path: Path) -> None:
     head = git(repository, "rev-parse", "HEAD")
-    GitCli(timeout=60).checkout(daemon, "refs/heads/main", head.upper(), tmp_path / "into")
+    with daemon(repository.parent) as url:
+        remote.checkout(source(f"{url}/app", head.upper()), tmp_path / "into")
     assert (tmp_path / "into" / "version").read_text() == "1"
 
 
 @pytest.mark.parametrize("scheme", ["git", "http"])
-def test_a_server_that_does_not_answer_is_tried_later(scheme: str, tmp_path: Path) -> None:
+def test_a_server_that_does_not_answer_is_tried_later(scheme: str, remote: GitCli, tmp_path: Path) -> None:
     with pytest.raises(RetryLater, match=r"(?i)refused|connect"):
         url = f"{scheme}://127.0.0.1:{free_port()}/app"
-        GitCli(timeout=60).checkout(url, "refs/heads/main", NOWHERE, tmp_path / "into")
-
-
-def test_a_server_that_says_nothing_is_cut_off(tmp_path: Path) -> None:
-    with socket.socket() as mute:
-        mute.bind(("127.0.0.1", 0))
-        mute.listen()
-        began = time.monotonic()
-        with pytest.raises(RetryLater, match="in time"):
-            url = f"git://127.0.0.1:{mute.getsockname()[1]}/app"
-            GitCli(timeout=1).checkout(url, "refs/heads/main", NOWHERE, tmp_path / "into")
-        assert time.monotonic() - began < 30  # 1 s, on a machine that may be busy
+        remote.checkout(source(url, NOWHERE), tmp_path / "into")
 
 
 class _Guarded(BaseHTTPRequestHandler):
@@ -274,31 +193,84 @@ def guarded() -> Iterator[tuple[str, type[_Guarded]]]:
 
 
 def test_a_login_in_the_address_reaches_the_server_and_no_error(
-    guarded: tuple[str, type[_Guarded]], tmp_path: Path
+    guarded: tuple[str, type[_Guarded]], remote: GitCli, tmp_path: Path
 ) -> None:
     host, handler = guarded
     with pytest.raises(GiveUp, match="not found") as caught:
         url = f"http://bot:s3cret%2Fpw@{host}/app"
-        GitCli(timeout=60).checkout(url, "refs/heads/main", NOWHERE, tmp_path / "into")
+        remote.checkout(source(url, NOWHERE), tmp_path / "into")
     assert any(handler.seen), "the login was not sent"
     assert "s3cret" not in str(caught.value)
-    kept = "".join(p.read_text("utf-8", "replace") for p in (tmp_path / "into").rglob("*") if p.is_file())
+    kept = "".join(p.read_text("utf-8", "replace") for p in tmp_path.rglob("*") if p.is_file())
     assert "s3cret" not in kept
 
 
-def test_a_wrong_login_is_given_up_without_a_prompt(guarded: tuple[str, type[_Guarded]], tmp_path: Path) -> None:
+def test_a_wrong_login_is_given_up_without_a_prompt(
+    guarded: tuple[str, type[_Guarded]], remote: GitCli, tmp_path: Path
+) -> None:
     host, _ = guarded
     with pytest.raises(GiveUp) as caught:
-        GitCli(timeout=60).checkout(f"http://bot:wrong-pw@{host}/app", "main", NOWHERE, tmp_path / "into")
+        remote.checkout(source(f"http://bot:wrong-pw@{host}/app", NOWHERE, "main"), tmp_path / "into")
     assert "wrong-pw" not in str(caught.value)
     assert "key or a token" in caught.value.hint
     with pytest.raises(GiveUp) as caught:
-        GitCli(timeout=60).checkout(f"http://t0ken@{host}/app", "main", NOWHERE, tmp_path / "into2")
+        remote.checkout(source(f"http://t0ken@{host}/app", NOWHERE, "main"), tmp_path / "into2")
     assert "t0ken" not in str(caught.value)
 
 
-def test_a_server_in_trouble_is_tried_later(guarded: tuple[str, type[_Guarded]], tmp_path: Path) -> None:
+def test_a_server_in_trouble_is_tried_later(
+    guarded: tuple[str, type[_Guarded]], remote: GitCli, tmp_path: Path
+) -> None:
     host, handler = guarded
     handler.status = 503
     with pytest.raises(RetryLater, match="503"):
-        GitCli(timeout=60).checkout(f"http://{host}/app", "refs/heads/main", NOWHERE, tmp_path / "into")
+        remote.checkout(source(f"http://{host}/app", NOWHERE), tmp_path / "into")
+
+
+def test_what_git_says_of_a_commit(repository: Path, local: GitCli) -> None:
+    git(repository, "commit", "-q", "--allow-empty", "-m", "A title\n\nA body\nof two lines",
+        GIT_AUTHOR_NAME="Zoë", GIT_AUTHOR_EMAIL="zoe@example.org", GIT_COMMITTER_DATE="1700000000 +0100")  # fmt: skip
+    found = local.look(source(repository, git(repository, "rev-parse", "HEAD")))
+    assert (found.author, found.at) == ("Zoë <zoe@example.org>", 1700000000.0)
+    assert found.message == "A title\n\nA body\nof two lines"
+    assert (found.described, found.changed) == ("", None)
+
+
+def test_what_has_changed_is_told_by_path_also_where_names_are_odd(repository: Path, local: GitCli) -> None:
+    old = commit(repository, "a b/ü.txt", "1")
+    commit(repository, "a b/ü.txt", "2")
+    git(repository, "mv", "version", "VERSION")
+    new = commit(repository, "-x", "1")
+    assert local.look(source(repository, new), old).changed == ("-x", "VERSION", "a b/ü.txt", "version")
+    assert local.look(source(repository, new), new).changed == ()
+
+
+@pytest.mark.parametrize("since", ["", NOWHERE, "1" * 40, "main", "--output=/tmp/owned"])
+def test_a_commit_that_is_not_to_be_had_leaves_it_open_what_has_changed(
+    since: str, repository: Path, local: GitCli
+) -> None:
+    head = git(repository, "rev-parse", "HEAD")
+    assert local.look(source(repository, head), since).changed is None
+
+
+def test_a_commit_is_described_by_its_nearest_tag_where_the_history_is_wanted(repository: Path, local: GitCli) -> None:
+    first = git(repository, "rev-parse", "HEAD")
+    assert local.look(source(repository, first, history=True)).described == ""
+    git(repository, "tag", "v1.0.0")
+    head = commit(repository, "version", "2")
+    assert local.look(source(repository, first, history=True)).described == "v1.0.0"
+    assert local.look(source(repository, head, history=True)).described == f"v1.0.0-1-g{head[:7]}"
+    assert local.look(source(repository, head)).described == ""
+
+
+def test_nothing_is_left_behind_but_the_mirror(repository: Path, local: GitCli, mirrors: Path, tmp_path: Path) -> None:
+    head = git(repository, "rev-parse", "HEAD")
+    local.checkout(source(repository, head), tmp_path / "into")
+    with pytest.raises(GiveUp):
+        local.look(source(repository, NOWHERE))
+    assert left_in(mirrors) == []
+    assert str(mirrors) not in "".join(
+        p.read_text("utf-8", "replace") for p in (tmp_path / "into").rglob("*") if p.is_file()
+    )
+    shutil.rmtree(mirrors)
+    assert git(tmp_path / "into", "fsck") == ""  # it needs no mirror
