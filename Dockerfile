@@ -14,9 +14,9 @@ RUN /opt/nodewise/bin/pip install --no-cache-dir --disable-pip-version-check "se
     && /opt/nodewise/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation .
 
 FROM ${BASE}
-# git checks out what is built; a base image that has it is taken as it is.
+# git checks out what is built, over ssh too and with files in LFS; a base image that has it is taken as it is.
 RUN command -v git >/dev/null \
-    || { apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*; }
+    || { apt-get update && apt-get install -y --no-install-recommends git git-lfs openssh-client && rm -rf /var/lib/apt/lists/*; }
 COPY --from=build /opt/nodewise /opt/nodewise
 ENV PATH=/opt/nodewise/bin:$PATH \
     NODEWISE_DATA_DIR=/var/lib/nodewise \

@@ -59,7 +59,7 @@ class GitCli:
         try:
             self._mirrors.mkdir(mode=0o700, parents=True, exist_ok=True)
             with room(self._mirrors / "rooms") as mine:
-                yield Visit(remote, wanted, keys, self._mirrors, mine, until)
+                yield Visit(remote, wanted, keys, self._mirrors, mine, until, source.lfs, source.submodules)
         except OSError as error:
             what = f"git cannot work on this machine: {error}"
             raise RetryLater(what, "check rights and the space on the disk", delay=30.0) from error

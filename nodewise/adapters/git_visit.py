@@ -1,18 +1,22 @@
-"""One repository within one call: its mirror, what is read of a commit there, and a checkout."""
+"""One repository within one call: its mirror, what is read of a commit there, and a checkout with all that is in it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nodewise.adapters import git_lfs
 from nodewise.adapters.git_access import LOCAL, REMOTE, Keys, environment, secrets_of
 from nodewise.adapters.git_mirror import Found, Mirror, Wanted, object_format
 from nodewise.adapters.git_run import Failed, Git, translated
+from nodewise.adapters.git_submodules import Submodule, submodules
 from nodewise.adapters.git_url import Remote, redact
+from nodewise.domain.errors import GiveUp
 from nodewise.domain.recipe import Commit
 
+_DEEPEST = 10  # submodules in submodules
 _NO_NAME = ("no names found", "cannot describe", "no tags can describe", "no annotated tags can describe")
 
 
@@ -26,6 +30,9 @@ class Visit:
     mirrors: Path
     room: Path
     until: float
+    lfs: bool = False
+    submodules: bool = False
+    depth: int = 0
 
     def look(self) -> Commit:
         """What git says of the commit."""
@@ -33,7 +40,7 @@ class Visit:
             return self._mirror(git).use(self.wanted, lambda here, found: _read(here, found, self.wanted.history))
 
     def checkout(self, into: Path) -> None:
-        """The commit, in the empty folder *into*."""
+        """The commit, its files in LFS and its submodules where they are wanted, in the empty folder *into*."""
         with self._git() as git:
             tree = git.tree(into)
             git(
@@ -49,6 +56,17 @@ class Visit:
             head = tree("rev-parse", "HEAD").strip()
             if head != found.commit:
                 raise Failed(f"git checked out {head} instead of {found.commit}")
+            if self.lfs:
+                git_lfs.pull(tree, self.remote)
+            if self.submodules:
+                for submodule in submodules(tree, into, self.remote):
+                    self._within(submodule).checkout(into / submodule.path)
+
+    def _within(self, submodule: Submodule) -> Visit:
+        if self.depth >= _DEEPEST:
+            raise GiveUp(f"the submodule {submodule.name!r} is {_DEEPEST} submodules deep", "no more are followed")
+        wanted = Wanted(submodule.commit, anywhere=True)
+        return replace(self, remote=submodule.remote, wanted=wanted, depth=self.depth + 1)
 
     @contextmanager
     def _git(self) -> Iterator[Git]:
