@@ -8,26 +8,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import IO, Any, cast
+from stat import S_ISREG
+from typing import IO
 
-from docker.utils import build as archive
+from docker.utils.build import PatternMatcher
 
+from nodewise.adapters.attending import Reporter
+from nodewise.adapters.tars import new_tar
 from nodewise.domain.errors import GiveUp, UserError
 from nodewise.domain.images import ImageName
 
-_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
+# Where a Dockerfile names images: base images, stages to copy from or to mount, and BuildKit's own reader of it.
+_FROM = re.compile(
+    r"^\s*FROM\s+(?:--\S+\s+)*(\S+)|^\s*(?:COPY|RUN)\s.*?\bfrom=([^\s,]+)|\A(?:#.*\n)*?#\s*syntax\s*=\s*(\S+)",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A checked build context. ``dockerfile``: its name inside the tar; ``recipe``: its text."""
+    """A checked build context. ``dockerfile``: its name inside the tar; ``recipe``: its text, in ``recipe_path``.
+
+    ``outside``: whether the Dockerfile is beside the context. No path here goes through a link.
+    """
 
     folder: Path
     dockerfile: str
     recipe: str
+    recipe_path: Path
     outside: bool
 
     @classmethod
@@ -41,32 +53,73 @@ class Context:
         recipe = _text(path, f"the Dockerfile {dockerfile!r}")
         outside = not path.is_relative_to(root)
         name = f".dockerfile.{token_hex(10)}" if outside else str(path.relative_to(root))
-        return cls(root, name, recipe, outside)
+        return cls(root, name, recipe, path, outside)
 
-    def tar(self) -> IO[bytes]:
-        """The context without what ``.dockerignore`` names. Raises GiveUp for a file that cannot be read."""
-        extra = self.recipe if self.outside else None
+    @contextmanager
+    def tar(self, reporter: Reporter) -> Iterator[IO[bytes]]:
+        """The context without what ``.dockerignore`` names, as the classic builder takes it.
+
+        Raises GiveUp for a file that cannot be read.
+        """
+        with new_tar(reporter) as tar:
+            try:
+                tar.tree(self.folder, sorted(self._chosen(reporter, self._ignored())))
+            except OSError as error:
+                raise GiveUp(f"the build context cannot be read: {error}") from error
+            if self.outside:  # its name is nobody's own; the second .dockerignore keeps it out of ``COPY . /``
+                tar.file(".dockerignore", "\n".join((*self._ignored(), self.dockerfile)).encode())
+                tar.file(self.dockerfile, self.recipe.encode())
+            yield tar.done()
+
+    def measure(self, most: int, reporter: Reporter, buildkit: bool) -> None:
+        """Raises GiveUp where what would be sent has more than *most* bytes.
+
+        BuildKit prefers an ignore file that is named after the Dockerfile (moby/buildkit, frontend/dockerui).
+        """
+        special = self.recipe_path.with_name(f"{self.recipe_path.name}.dockerignore")
+        ignored = self._lines(special) if buildkit and special.exists() else self._ignored()
+        size = 0
         try:
-            stream: Any = archive.tar(self.folder, exclude=list(self._ignored()), dockerfile=(self.dockerfile, extra))
+            for name in self._chosen(reporter, ignored):
+                found = (self.folder / name).lstat()
+                size += found.st_size if S_ISREG(found.st_mode) else 0
         except OSError as error:
             raise GiveUp(f"the build context cannot be read: {error}") from error
-        return cast(IO[bytes], stream)
+        if size > most:
+            raise GiveUp(
+                f"the build context has {megabytes(size)}, and a build may have {megabytes(most)}",
+                "name what the image does not need in .dockerignore, or raise the limit",
+            )
 
     def registries(self) -> frozenset[str]:
         """The registries of the base images, as far as the Dockerfile spells them out."""
         names = set()
-        for word in _FROM.findall(self.recipe):
+        for word in ("".join(found) for found in _FROM.findall(self.recipe)):
             try:
                 names.add(ImageName.parse(word).registry)
             except UserError:
                 continue  # a build stage's name, or made of variables: the engine will say so if it matters
         return frozenset(names)
 
-    def _ignored(self) -> Iterator[str]:
+    def _ignored(self) -> list[str]:
         path = self.folder / ".dockerignore"
-        if path.exists():
-            lines = _text(inside(self.folder, path, "the .dockerignore"), ".dockerignore").splitlines()
-            yield from (line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
+        return self._lines(path) if path.exists() else []
+
+    def _lines(self, path: Path) -> list[str]:
+        """The patterns of an ignore file. Raises GiveUp where it leads out of its own folder."""
+        lines = _text(inside(path.parent, path, "the .dockerignore"), path.name).splitlines()
+        return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+    def _chosen(self, reporter: Reporter, ignored: list[str]) -> Iterator[str]:
+        """What is sent: everything that is not ignored, and the Dockerfile. The docker SDK's rules are Docker's."""
+        for name in PatternMatcher([*ignored, f"!{self.dockerfile}"]).walk(str(self.folder)):
+            reporter.check()
+            yield str(name)
+
+
+def megabytes(size: int) -> str:
+    """*size* bytes as people read it."""
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size} bytes"
 
 
 def inside(root: Path, path: Path, what: str) -> Path:

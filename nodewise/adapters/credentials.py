@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from nodewise.domain.images import HUB
 
@@ -29,6 +29,12 @@ def auth_config(auth: RegistryAuth, registry: str) -> dict[str, str] | None:
 def encoded(config: object) -> str:
     """The value of an ``X-Registry-Auth`` or ``X-Registry-Config`` header (base64url, padded)."""
     return base64.urlsafe_b64encode(json.dumps(config).encode()).decode()
+
+
+def logins(auth: RegistryAuth, registries: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The AuthConfigs of *registries* by the address that engines and clients look for; of those that have one."""
+    found = {address_of(r): auth_config(auth, r) for r in registries}
+    return {address: config for address, config in found.items() if config}
 
 
 def auth_headers(auth: RegistryAuth, registry: str) -> dict[str, str]:

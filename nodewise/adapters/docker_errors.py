@@ -144,10 +144,10 @@ def resolve_error(image: ImageName, text: str, status: int | None) -> NodewiseEr
     )
 
 
-def push_error(image: ImageName, text: str, status: int | None = None) -> NodewiseError:
-    """Why *image* could not be pushed: RetryLater or GiveUp."""
+def transfer_error(doing: str, image: ImageName, text: str, status: int | None = None) -> NodewiseError:
+    """Why *image* could not be pushed or pulled (*doing*: ``pushing``, ``pulling``): RetryLater or GiveUp."""
     trouble = registry_trouble(text, status)
-    what = f"pushing {image} failed: {text}"
+    what = f"{doing} {image} failed: {text}"
     if trouble is Trouble.DENIED:
         return GiveUp(what, f"the registry {image.registry} refuses: {CREDENTIALS_HINT}")
     if trouble is Trouble.INSECURE:
@@ -155,6 +155,17 @@ def push_error(image: ImageName, text: str, status: int | None = None) -> Nodewi
     if trouble in (Trouble.UNREACHABLE, Trouble.BUSY):
         return RetryLater(what, delay=60.0 if trouble is Trouble.BUSY else 5.0)
     return GiveUp(what)
+
+
+def base_error(what: str, text: str) -> NodewiseError:
+    """Why a build ended at a base image. *text*: the engine's words; *what*: what the reader is told.
+
+    RetryLater where its registry is out of reach, otherwise GiveUp.
+    """
+    trouble = registry_trouble(text)
+    if trouble in (Trouble.UNREACHABLE, Trouble.BUSY):
+        return RetryLater(what, delay=30.0)
+    return GiveUp(what, f"for a private base image, {CREDENTIALS_HINT}" if trouble is Trouble.DENIED else "")
 
 
 def update_error(error: APIError) -> NodewiseError:

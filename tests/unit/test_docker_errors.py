@@ -78,7 +78,7 @@ def test_a_registrys_answer_is_for_the_user_or_for_later(status: int, text: str,
     ],
 )
 def test_a_push_is_tried_later_only_where_later_may_be_better(text: str, expected: type[NodewiseError]) -> None:
-    assert type(docker_errors.push_error(IMAGE, text)) is expected
+    assert type(docker_errors.transfer_error("pushing", IMAGE, text)) is expected
 
 
 def test_a_rate_limit_is_waited_out_longer_than_a_lost_connection() -> None:
