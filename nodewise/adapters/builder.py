@@ -1,182 +1,110 @@
-"""Images built and pushed by one engine: ``nodewise.ports.Builder`` on its classic build API.
+"""An engine that builds, runs source builds and pushes: ``nodewise.ports.Builder``.
 
-Refuses to know where the sources came from and what the image is for. Build arguments are values of the
-user's: they are in no error, which is why the SDK's errors, that carry the whole URL, are not chained here.
+Chooses who builds an image: BuildKit, where the engine has it and this machine a client that speaks it, otherwise the
+engine's classic builder. Refuses to know where the sources came from and what the image is for.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import requests
-import urllib3
 from docker.errors import APIError
 
-from nodewise.adapters.buildlog import BuildLog
+from nodewise.adapters import build_classic, buildkit, source_build
+from nodewise.adapters.attending import Reporter, unwrapped
+from nodewise.adapters.build_engine import BuildEngine
+from nodewise.adapters.buildkit_client import clear_workplaces, find_client, offers_buildkit
 from nodewise.adapters.context import Context
-from nodewise.adapters.credentials import RegistryAuth, address_of, auth_config, encoded
-from nodewise.adapters.docker_errors import (
-    CREDENTIALS_HINT,
-    Trouble,
-    push_error,
-    read_error,
-    registry_trouble,
-    words,
-)
-from nodewise.adapters.managers import UNREACHABLE, Client, Managers, get_json
-from nodewise.adapters.streams import records
-from nodewise.domain.errors import GiveUp, NodewiseError, RetryLater
+from nodewise.adapters.credentials import RegistryAuth
+from nodewise.adapters.docker_errors import read_error, words
+from nodewise.adapters.managers import get_json
+from nodewise.adapters.masking import Mask, as_text, read_secrets
+from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.images import ImageName
-
-_SILENT = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)
-_BROKEN = (*UNREACHABLE, urllib3.exceptions.HTTPError)
+from nodewise.domain.recipe import ImageOrder, SourceOrder
+from nodewise.ports import Progress
 
 
 class DockerBuilder:
-    """An engine that builds. *host*: its address; it need not be part of the swarm.
+    """The engine at *host*; it need not be part of the swarm. *tls_dir*: ca.pem, cert.pem, key.pem for tcp.
 
-    *registry_auth*: registry name to credentials, for base images and for the push. *timeout*: seconds
-    that a whole build or push may take. Raises only the errors of ``nodewise.domain.errors``.
+    *registry_auth*: registry name to credentials, for base images and for the push. *client*: the docker client that
+    speaks to BuildKit, a name to look for or a path; empty: always the classic builder. Raises only the errors of
+    ``nodewise.domain.errors``, and what a Progress raises. May be shared by threads and survives a fork.
     """
 
     def __init__(
-        self, host: str, registry_auth: RegistryAuth, timeout: float = 1800.0, tls_dir: Path | None = None
+        self, host: str, registry_auth: RegistryAuth, client: str = "docker", tls_dir: Path | None = None
     ) -> None:
-        self._host = host
-        self._auth = registry_auth
-        self._timeout = timeout
-        self._hosts = Managers((host,), 30.0, tls_dir, what="builder")
+        self._engine = BuildEngine(host, registry_auth, tls_dir)
+        self._client = client
 
-    def build(
-        self,
-        context: Path,
-        dockerfile: str,
-        tag: ImageName,
-        args: Mapping[str, str],
-        labels: Mapping[str, str],
-        log: Callable[[str], None],
-    ) -> str:
-        """Build *context* and tag it. Returns the image's id (``sha256:…``).
+    def build(self, order: ImageOrder, progress: Progress) -> str:
+        """Build ``order.context`` and name it. Returns the image's id (``sha256:…``).
 
-        *dockerfile* is relative to *context*; both must be inside the checkout, links resolved. Raises
-        GiveUp with the failing step and the last lines, RetryLater when the engine or a base image's
-        registry is out of reach.
+        The Dockerfile is relative to the context; both must be inside the checkout, links resolved. Raises GiveUp
+        with the failing step and the last lines, RetryLater when the engine or a base image's registry is out of
+        reach.
         """
-        source = Context.of(context, dockerfile)
-        params = {
-            "t": str(tag),
-            "dockerfile": source.dockerfile,
-            "rm": True,
-            "forcerm": True,
-            "pull": False,
-            "buildargs": json.dumps(dict(args)),
-            "labels": json.dumps(dict(labels)),
-        }
-        reader = BuildLog(hidden=tuple(args.values()))
-        headers = {"Content-Type": "application/tar", **self._logins(source.registries() | {tag.registry})}
-        with source.tar() as body:
-            self._run("/build", "", reader, log, params=params, headers=headers, data=body)
-        if reader.error:
-            raise _build_error(reader)
-        if not reader.image_id:
-            raise RetryLater(reader.failure("the build ended without an image: it"))
-        return str(self._image(reader.image_id)["Id"])
+        with unwrapped():
+            return self._build(order, progress)
 
-    def push(self, tag: ImageName, log: Callable[[str], None]) -> str:
-        """Push *tag*. Returns the digest that the registry recorded. Raises RetryLater or GiveUp."""
-        # The name is spelled out in full; an engine wants this header even with nothing in it.
-        headers = {"X-Registry-Auth": encoded(auth_config(self._auth, tag.registry) or {})}
-        reader = BuildLog()
-        params = {"tag": tag.tag or "latest"}
-        self._run("/images/{0}/push", tag.repository, reader, log, params=params, headers=headers)
-        if reader.error:
-            raise push_error(tag, reader.error)
-        return reader.digest or self._recorded(tag)
+    def _build(self, order: ImageOrder, progress: Progress) -> str:
+        secrets = read_secrets(order.secrets)
+        reporter = Reporter(progress, Mask((*order.args.values(), *as_text(secrets))))
+        context = Context.of(order.context, order.dockerfile)
+        program = self._buildkit()
+        context.measure(order.most, reporter, buildkit=program is not None)
+        if program:
+            built = buildkit.build(self._engine, program, order, context, reporter)
+        else:
+            built = build_classic.build(self._engine, order, context, reporter)
+        image_id = str(self._engine.image(built)["Id"])
+        if order.cache:
+            self._keep(image_id, order.cache, reporter)
+        return image_id
+
+    def run(self, order: SourceOrder, progress: Progress) -> None:
+        """Run a source build. Its command finds the checkout as its working directory, and writes what it likes there.
+
+        Raises GiveUp with the exit code and the last lines, or naming what cannot be taken back; RetryLater.
+        """
+        secrets = read_secrets(order.secrets)
+        reporter = Reporter(progress, Mask(as_text(secrets)))
+        with unwrapped():
+            source_build.SourceBuild(self._engine, order, secrets, reporter).run()
+
+    def push(self, name: ImageName, progress: Progress) -> str:
+        """Push *name*. Returns the digest that the registry recorded. Raises RetryLater or GiveUp."""
+        with unwrapped():
+            return self._engine.push(name, Reporter(progress))
 
     def has_image(self, image_id: str) -> bool:
         """Whether the built image is still on the builder."""
-        return bool(image_id) and self._inspect(image_id) is not None
+        return bool(image_id) and self._engine.inspect(image_id) is not None
+
+    def clear(self, build: str) -> None:
+        """Remove what a build whose worker was killed left on the engine, and of its client on this machine."""
+        clear_workplaces(build)
+        source_build.clear(self._engine, build)
 
     def ping(self) -> None:
         """Raises RetryLater unless the engine answers."""
-        self._ask(lambda c: get_json(c, "/version"))
+        self._engine.ask(lambda c: get_json(c, "/version"))
 
-    def _run(self, path: str, name: str, reader: BuildLog, log: Callable[[str], None], **request: Any) -> None:
-        """POST, and follow what the engine says until it ends. Its refusal is left in ``reader.error``."""
-        until = time.monotonic() + self._timeout
+    def _buildkit(self) -> Path | None:
+        """The client to build with; None: the classic builder."""
+        program = find_client(self._client)
         try:
-            with closing(self._ask(lambda c: _post(c, c._url(path, name), self._timeout, request))) as response:
-                for record in records(_chunks(response, until)):
-                    for line in reader.lines_of(record):
-                        log(line)
+            return program if program and self._engine.ask(offers_buildkit) else None
         except APIError as error:
-            reader.error = words(error)
-        except _SILENT:
-            reader.error = f"not done after {self._timeout:g} s"
-        except _BROKEN as error:
-            raise RetryLater(reader.masked(f"the builder {self._host} broke off: {words(error)}")) from None
-        for line in reader.rest():
-            log(line)
+            raise read_error(error) from None
 
-    def _logins(self, registries: Iterable[str]) -> dict[str, str]:
-        """Credentials for base images: an engine takes them all at once, by registry."""
-        found = {address_of(r): auth_config(self._auth, r) for r in registries}
-        known = {address: config for address, config in found.items() if config}
-        return {"X-Registry-Config": encoded(known)} if known else {}
-
-    def _recorded(self, tag: ImageName) -> str:
-        """The digest of *tag*'s last push, for an engine that did not name it in the stream."""
-        image = self._image(str(tag))
-        mine = [d for d in image.get("RepoDigests") or () if ImageName.parse(d).repository == tag.repository]
-        if not mine:
-            raise RetryLater(f"the builder names no digest for {tag} after its push")
-        return ImageName.parse(mine[-1]).digest
-
-    def _image(self, name: str) -> Any:
-        image = self._inspect(name)
-        if image is None:
-            raise RetryLater(f"the builder {self._host} no longer has the image {name}")
-        return image
-
-    def _inspect(self, name: str) -> Any:
+    def _keep(self, image_id: str, cache: str, reporter: Reporter) -> None:
+        """Push the image under the cache's name too. It is built all the same where that fails."""
+        name = ImageName.parse(cache)
         try:
-            return self._ask(lambda c: get_json(c, "/images/{0}/json", name))
-        except APIError as error:
-            if error.status_code == 404:
-                return None
-            raise read_error(error) from error
-
-    def _ask(self, question: Callable[[Client], Any]) -> Any:
-        try:
-            return self._hosts.ask(question)
-        except RetryLater as error:
-            raise RetryLater(error.what, delay=5.0) from None
-
-
-def _post(client: Client, url: str, timeout: float, request: Mapping[str, Any]) -> Any:
-    response = client._post(url, stream=True, timeout=(3.0, timeout), **request)
-    client._raise_for_status(response)
-    return response
-
-
-def _chunks(response: Any, until: float) -> Iterator[bytes]:
-    while chunk := response.raw.read1(65536):
-        yield chunk
-        if time.monotonic() > until:
-            raise TimeoutError
-
-
-def _build_error(reader: BuildLog) -> NodewiseError:
-    """GiveUp with the failing step; but a registry that does not answer for a base image may do so later."""
-    what = reader.failure("the build")
-    trouble = registry_trouble(reader.error)
-    if " FROM " not in reader.step:
-        return GiveUp(what)
-    if trouble in (Trouble.UNREACHABLE, Trouble.BUSY):
-        return RetryLater(what, delay=30.0)
-    return GiveUp(what, f"for a private base image, {CREDENTIALS_HINT}" if trouble is Trouble.DENIED else "")
+            self._engine.tag(image_id, name)
+            self._engine.push(name, reporter)
+        except (APIError, GiveUp, RetryLater) as error:
+            reporter.line(f"the cache {cache} is not written: {words(error)}")

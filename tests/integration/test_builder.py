@@ -1,117 +1,77 @@
-"""DockerBuilder on a real engine with a real registry; and the guard of the build context."""
+"""DockerBuilder on a real engine: images, by BuildKit and by the classic builder."""
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
-from zlib import crc32
 
 import pytest
 
 from nodewise.adapters.builder import DockerBuilder
-from nodewise.adapters.buildlog import BuildLog
-from nodewise.adapters.context import Context
-from nodewise.adapters.engine import SwarmEngine
-from nodewise.adapters.managers import connect
 from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.images import ImageName
-from tests.integration.swarm_parts import LOGIN, free_port, private_registry
-from tests.lab import shell
+from tests.building import Listener, order_of
+from tests.integration.builder_parts import CLIENTS, SECRET, OnTheLab, make_checkout, nobody
+from tests.integration.swarm_parts import free_port
 from tests.lab.lab import Lab
 from tests.lab.registry import Registry
 
-SECRET = "s3cret-argument"
-
-
-def nobody(_: str) -> None:
-    return None
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    folder = tmp_path / "checkout"
-    (folder / ".git").mkdir(parents=True)
-    shell.context(folder)
-    return folder
-
-
-@pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-# The real thing
-
-
-class OnTheLab:
-    """The marker below applies to every test of the class."""
-
-    pytestmark = pytest.mark.lab
-
-    @pytest.fixture
-    def builder(self, lab: Lab) -> DockerBuilder:
-        return DockerBuilder(lab["m1"].docker_host, nobody)
-
-    @pytest.fixture
-    def tag(self, lab: Lab, registry: Registry, request: pytest.FixtureRequest) -> Iterator[ImageName]:
-        name = ImageName.parse(f"{registry.address}/built/{crc32(request.node.name.encode())}:v1")
-        yield name
-        with lab["m1"].client() as client:
-            for image in client.images(name=name.repository):
-                for tag in image["RepoTags"] or ():
-                    client.remove_image(tag)
+pytestmark = pytest.mark.seconds(60)
 
 
 class TestBuilding(OnTheLab):
     def test_an_image_is_built_with_its_arguments_and_labels_and_is_still_there(
-        self, builder: DockerBuilder, tag: ImageName, checkout: Path, said: list[str], lab: Lab
+        self, builder: DockerBuilder, tag: ImageName, checkout: Path, lab: Lab
     ) -> None:
-        image = builder.build(checkout, "Dockerfile", tag, {"VERSION": "7; $x"}, {"made.by": "nodewise"}, said.append)
+        said = Listener()
+        order = order_of(checkout, tag, args={"VERSION": "7; $x"}, labels={"made.by": "nodewise, $y"})
+        image = builder.build(order, said)
         assert builder.has_image(image)
         assert not builder.has_image("sha256:" + "0" * 64)
         assert not builder.has_image("")
         with lab["m1"].client() as client:
             found = client.inspect_image(str(tag))
-        assert (found["Id"], found["Config"]["Labels"]) == (image, {"made.by": "nodewise"})
-        assert said[0] == "Step 1/7 : FROM scratch"
-        assert said[-1] == f"Successfully tagged {tag}"
+        assert (found["Id"], found["Config"]["Labels"]) == (image, {"made.by": "nodewise, $y"})
+        assert "RUN mkdir -p /www" in said.text
+        assert str(tag) in said.text
+        assert not [line for line in said.lines if not line.strip() or "\n" in line]
 
     def test_a_failing_step_is_named_with_the_last_lines_and_no_argument(
-        self, builder: DockerBuilder, tag: ImageName, checkout: Path, said: list[str]
+        self, builder: DockerBuilder, tag: ImageName, checkout: Path
     ) -> None:
         with (checkout / "Dockerfile").open("a") as recipe:
             recipe.write('ARG TOKEN\nRUN echo "the token is $TOKEN" && echo almost && exit 9\nRUN echo never\n')
+        said = Listener()
         with pytest.raises(GiveUp) as caught:
-            builder.build(checkout, "Dockerfile", tag, {"TOKEN": SECRET}, {}, said.append)
+            builder.build(order_of(checkout, tag, args={"TOKEN": SECRET}), said)
         text = str(caught.value)
-        assert 'Step 8/9 : RUN echo "the token is $TOKEN"' in text
-        assert "returned a non-zero code: 9" in text
+        assert 'RUN echo "the token is ' in text.splitlines()[0]
+        assert "code: 9" in text
+        assert "the token is ***" in text.splitlines()
         assert "almost" in text.splitlines()
-        assert SECRET not in text
+        assert SECRET not in text + said.text
         assert caught.value.__cause__ is None
-        assert "never" not in "\n".join(said)
+        assert "echo never" not in said.text
 
     def test_a_recipe_that_cannot_be_read_is_given_up(
-        self, builder: DockerBuilder, tag: ImageName, checkout: Path, said: list[str]
+        self, builder: DockerBuilder, tag: ImageName, checkout: Path
     ) -> None:
         (checkout / "Dockerfile").write_text("FROM scratch\nDANCE wildly\n")
         with pytest.raises(GiveUp, match="DANCE") as caught:
-            builder.build(checkout, "Dockerfile", tag, {"TOKEN": SECRET}, {}, said.append)
+            builder.build(order_of(checkout, tag, args={"TOKEN": SECRET}), Listener())
         assert SECRET not in str(caught.value)
 
     def test_a_base_image_that_is_missing_is_given_up_and_one_out_of_reach_tried_later(
-        self, builder: DockerBuilder, tag: ImageName, checkout: Path, said: list[str], lab: Lab, registry: Registry
+        self, builder: DockerBuilder, tag: ImageName, checkout: Path, lab: Lab, registry: Registry
     ) -> None:
         (checkout / "Dockerfile").write_text(f"FROM {registry.address}/never/pushed:v1\n")
         with pytest.raises(GiveUp, match=r"not found|manifest unknown"):
-            builder.build(checkout, "Dockerfile", tag, {}, {}, said.append)
+            builder.build(order_of(checkout, tag), Listener())
         (checkout / "Dockerfile").write_text(f"FROM {lab.host}:{free_port(lab.host)}/base:v1\n")
         with pytest.raises(RetryLater, match="refused"):
-            builder.build(checkout, "Dockerfile", tag, {}, {}, said.append)
+            builder.build(order_of(checkout, tag), Listener())
 
     def test_a_recipe_beside_the_context_and_an_ignored_file(
-        self, builder: DockerBuilder, tag: ImageName, checkout: Path, said: list[str]
+        self, builder: DockerBuilder, tag: ImageName, checkout: Path
     ) -> None:
         context = checkout / "service"
         context.mkdir()
@@ -122,157 +82,79 @@ class TestBuilding(OnTheLab):
             'FROM scratch\nCOPY . /\nRUN ["/busybox", "test", "!", "-e", "/secret"]\n'
         )
         (checkout / "Dockerfile").unlink()
-        assert builder.build(context, "../deploy.Dockerfile", tag, {}, {}, said.append)
+        assert builder.build(order_of(context, tag, dockerfile="../deploy.Dockerfile"), Listener())
 
-    def test_a_build_that_takes_too_long_is_given_up(
-        self, tag: ImageName, checkout: Path, said: list[str], lab: Lab
+    def test_a_link_out_of_the_checkout_brings_nothing_of_this_machine_into_the_image(
+        self, builder: DockerBuilder, tag: ImageName, checkout: Path
+    ) -> None:
+        (checkout / "etc").symlink_to("/etc")
+        (checkout / "Dockerfile").write_text("FROM scratch\nCOPY etc/passwd /\n")
+        with pytest.raises(GiveUp, match=r"COPY etc/passwd /: .*(too many links|forbidden path)"):
+            builder.build(order_of(checkout, tag), Listener())
+        (checkout / "Dockerfile").unlink()
+        (checkout / "Dockerfile").symlink_to("/etc/hostname")
+        with pytest.raises(GiveUp, match="leads out of the checkout"):
+            builder.build(order_of(checkout, tag), Listener())
+
+    def test_only_the_stage_that_is_the_target_is_built(
+        self, builder: DockerBuilder, tag: ImageName, checkout: Path, lab: Lab
+    ) -> None:
+        recipe = (checkout / "Dockerfile").read_text()
+        recipe = recipe.replace("FROM scratch", "FROM scratch AS first") + "LABEL stage=first\nFROM first\nRUN exit 1\n"
+        (checkout / "Dockerfile").write_text(recipe)
+        image = builder.build(order_of(checkout, tag, target="first"), Listener())
+        with lab["m1"].client() as client:
+            assert client.inspect_image(image)["Config"]["Labels"] == {"stage": "first"}
+
+    def test_an_image_may_be_for_another_platform(
+        self, builder: DockerBuilder, tag: ImageName, checkout: Path, lab: Lab
+    ) -> None:
+        (checkout / "Dockerfile").write_text("FROM scratch\nCOPY busybox /\n")
+        image = builder.build(order_of(checkout, tag, platform="linux/arm64"), Listener())
+        with lab["m1"].client() as client:
+            assert client.inspect_image(image)["Architecture"] == "arm64"
+
+    def test_what_one_engine_has_built_another_takes_from_the_cache(
+        self, builder: DockerBuilder, kind: str, tag: ImageName, checkout: Path, lab: Lab
     ) -> None:
         with (checkout / "Dockerfile").open("a") as recipe:
-            recipe.write("RUN sleep 30\n")
-        with pytest.raises(GiveUp, match="not done after 3 s"):
-            DockerBuilder(lab["m1"].docker_host, nobody, timeout=3).build(
-                checkout, "Dockerfile", tag, {}, {}, said.append
-            )
+            recipe.write(f"RUN cat /proc/sys/kernel/random/uuid > /{kind}\n")
+        cache = str(tag.with_tag("cache"))
+        said = Listener()
+        built = builder.build(order_of(checkout, tag, cache=cache), said)
+        assert "not written" not in said.text
+        other = DockerBuilder(lab["w1"].docker_host, nobody, CLIENTS[kind])
+        again = other.build(order_of(checkout, tag, cache=cache), Listener())
+        with lab["m1"].client() as here, lab["w1"].client() as there:
+            assert here.inspect_image(built)["RootFS"] == there.inspect_image(again)["RootFS"]
+            there.remove_image(str(tag))
+            there.remove_image(cache, force=True)
 
-
-class TestPushing(OnTheLab):
-    def test_the_digest_is_the_one_that_the_registry_gives_out(
-        self, builder: DockerBuilder, tag: ImageName, checkout: Path, said: list[str], lab: Lab
+    def test_a_cache_that_cannot_be_written_is_told_and_no_harm(
+        self, builder: DockerBuilder, tag: ImageName, checkout: Path, lab: Lab
     ) -> None:
-        builder.build(checkout, "Dockerfile", tag, {}, {}, said.append)
-        digest = builder.push(tag, said.append)
-        assert SwarmEngine([lab["m1"].docker_host], nobody).resolve(tag).digest == digest
-        assert builder.push(tag, said.append) == digest
-        assert builder._recorded(tag) == digest
-        assert len(said) < 60, "progress floods the log"
-
-    def test_an_image_that_was_not_built_is_given_up(
-        self, builder: DockerBuilder, tag: ImageName, said: list[str]
-    ) -> None:
-        with pytest.raises(GiveUp, match="does not exist locally"):
-            builder.push(tag, said.append)
-
-    def test_a_registry_out_of_reach_is_tried_later(
-        self, builder: DockerBuilder, tag: ImageName, checkout: Path, said: list[str], lab: Lab
-    ) -> None:
-        builder.build(checkout, "Dockerfile", tag, {}, {}, said.append)
-        down = ImageName(f"{lab.host}:{free_port(lab.host)}", "app", "v1")
+        said = Listener()
+        cache = f"{lab.host}:{free_port(lab.host)}/cache:v1"
+        assert builder.build(order_of(checkout, tag, cache=cache), said)
+        assert f"the cache {cache} is not written" in said.text
         with lab["m1"].client() as client:
-            client.tag(str(tag), down.repository, down.tag)
-            with pytest.raises(RetryLater, match="refused"):
-                builder.push(down, said.append)
-            client.remove_image(str(down))
-
-    def test_a_private_registry_takes_the_login_for_pushes_and_base_images(
-        self, lab: Lab, tag: ImageName, checkout: Path, said: list[str], tmp_path: Path
-    ) -> None:
-        with private_registry(lab.host, tmp_path) as registry:
-            private = ImageName(registry, "app", "v1")
-            host = lab["m1"].docker_host
-            builder = DockerBuilder(host, lambda name: LOGIN if name == registry else None)
-            builder.build(checkout, "Dockerfile", private, {}, {}, said.append)
-            with pytest.raises(GiveUp, match=r"no basic auth|unauthorized|authentication") as caught:
-                DockerBuilder(host, nobody).push(private, said.append)
-            assert "registries:" in caught.value.hint
-            assert builder.push(private, said.append).startswith("sha256:")
-            with lab["m1"].client() as client:
-                client.remove_image(str(private))
-            (checkout / "Dockerfile").write_text(f"FROM {private}\nLABEL a=b\n")
-            with pytest.raises(GiveUp) as caught:
-                DockerBuilder(host, nobody).build(checkout, "Dockerfile", tag, {}, {}, said.append)
-            assert "registries:" in caught.value.hint
-            assert builder.build(checkout, "Dockerfile", tag, {}, {}, said.append)
-            with lab["m1"].client() as client:
-                client.remove_image(str(private), force=True)
+            client.remove_image(cache)
 
 
-# Without an engine
-
-
-def test_a_builder_that_does_not_answer_is_tried_later_and_tells_no_argument(
-    checkout: Path, tmp_path: Path, said: list[str]
-) -> None:
+def test_a_builder_that_does_not_answer_is_tried_later_and_tells_no_argument(tmp_path: Path) -> None:
     builder = DockerBuilder(f"unix://{tmp_path}/none.sock", nobody)
-    name = ImageName.parse("registry:5000/app:v1")
+    order = order_of(make_checkout(tmp_path / "checkout"), args={"TOKEN": SECRET})
     with pytest.raises(RetryLater, match=r"no builder answers.*none.sock") as caught:
-        builder.build(checkout, "Dockerfile", name, {"TOKEN": SECRET}, {}, said.append)
+        builder.build(order, Listener())
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
-    for ask in (builder.ping, lambda: builder.has_image("x"), lambda: builder.push(name, said.append)):
+    name = ImageName.parse(order.name)
+    questions = (
+        builder.ping,
+        lambda: builder.has_image("x"),
+        lambda: builder.push(name, Listener()),
+        lambda: builder.clear("build-1"),
+    )
+    for ask in questions:
         with pytest.raises(RetryLater):
             ask()
-    with pytest.raises(Exception, match=r"(?i)connection|server API version"):
-        connect(f"unix://{tmp_path}/none.sock", 1)
-
-
-@pytest.mark.parametrize(
-    ("context", "recipe"),
-    [
-        ("..", "Dockerfile"),
-        ("out", "Dockerfile"),
-        ("sub/../..", "Dockerfile"),
-        (".", "../Dockerfile"),
-        (".", "/etc/passwd"),
-        (".", "out/Dockerfile"),
-        (".", "linked"),
-        ("sub", "../linked"),
-    ],
-)
-def test_what_leads_out_of_the_checkout_is_refused(checkout: Path, context: str, recipe: str) -> None:
-    (checkout.parent / "Dockerfile").write_text("FROM scratch\n")
-    (checkout / "sub").mkdir()
-    (checkout / "out").symlink_to(checkout.parent)
-    (checkout / "linked").symlink_to("/etc/passwd")
-    with pytest.raises(GiveUp, match="leads out of the checkout"):
-        Context.of(checkout / context, recipe)
-
-
-@pytest.mark.parametrize(("context", "recipe"), [("none", "Dockerfile"), (".", "none"), ("busybox", "Dockerfile")])
-def test_what_is_not_in_the_repository_is_named(checkout: Path, context: str, recipe: str) -> None:
-    with pytest.raises(GiveUp, match=r"not in the repository|not a folder"):
-        Context.of(checkout / context, recipe)
-
-
-def test_an_ignore_file_that_leads_out_is_refused(checkout: Path) -> None:
-    (checkout / ".dockerignore").symlink_to("/etc/passwd")
-    with pytest.raises(GiveUp, match="leads out"):
-        Context.of(checkout, "Dockerfile").tar()
-
-
-def test_links_are_sent_as_links_and_never_followed(checkout: Path) -> None:
-    (checkout / "passwd").symlink_to("/etc/passwd")
-    (checkout / "etc").symlink_to("/etc")
-    with Context.of(checkout, "").tar() as stream, tarfile.open(fileobj=stream) as archive:
-        names = archive.getnames()
-        assert archive.getmember("passwd").issym()
-        assert archive.getmember("etc").issym()
-    assert not [n for n in names if n.startswith("etc/")]
-
-
-def test_the_registries_of_the_base_images_are_known_without_variables_and_stages(checkout: Path) -> None:
-    (checkout / "Dockerfile").write_text(
-        "ARG BASE\nFROM --platform=linux/amd64 ghcr.io/a/b:1 AS x\nFROM x\nfrom $BASE\nFROM localhost:5000/c\n"
-    )
-    assert Context.of(checkout, "Dockerfile").registries() == {"ghcr.io", "docker.io", "localhost:5000"}
-
-
-def test_progress_is_collapsed_and_lines_are_whole() -> None:
-    reader = BuildLog()
-    records = [
-        {"stream": "Step 1/2 : RUN x\n"},
-        {"stream": "half"},
-        {"stream": " and half\n10%\r50%\rdone\n\x1b[32mgreen\x1b[0m\n"},
-        *({"status": "Downloading", "id": "aa", "progress": f"[{n}]", "progressDetail": {}} for n in range(50)),
-        {"status": "Pull complete", "id": "aa"},
-        {"status": "Pull complete", "id": "aa"},
-        {"stream": "no end"},
-    ]
-    lines = [line for record in records for line in reader.lines_of(record)] + reader.rest()
-    assert lines == ["Step 1/2 : RUN x", "half and half", "done", "green", "aa: Pull complete", "no end"]
-
-
-def test_an_error_in_the_stream_is_seen() -> None:
-    reader = BuildLog(hidden=("abc", ""))
-    reader.lines_of({"stream": "Step 2/2 : RUN y\n"})
-    reader.lines_of({"errorDetail": {"message": "it broke abc"}, "error": "it broke abc"})
-    assert reader.failure("the build") == "the build failed at Step 2/2 : RUN y: it broke ***\nStep 2/2 : RUN y"
