@@ -7,18 +7,29 @@ the user gives; that function raises GiveUp for sources that cannot be built.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.images import ImageName
+from nodewise.domain.recipe import ImageOrder, SourceOrder
+from nodewise.ports import Progress
 from nodewise.testing.app import App, Registry
+
+CHECK = 0.5  # virtual seconds between two questions whether to go on
+
+
+def _nothing(order: SourceOrder, progress: Progress) -> None:
+    """A source build that makes nothing."""
 
 
 class SimulatedBuilder:
-    """One engine that builds. *app_of* makes the App of a build's context.
+    """One engine that builds. *app_of* makes the App of a build's context; *source* does what a source build does.
 
-    A build takes *seconds*, which *spend* lets go by: a clock's ``advance`` where time is to pass meanwhile.
+    Each of both takes *seconds*, which *spend* lets go by: a clock's ``advance`` where time is to pass meanwhile.
+    *source* writes to the order's checkout and may use its Progress; it raises GiveUp as a failing command would.
+
+    ``built``, ``ran``, ``cleared``: the orders, and the ids of builds, that it was given so far.
     """
 
     def __init__(
@@ -27,43 +38,65 @@ class SimulatedBuilder:
         app_of: Callable[[Path], App],
         seconds: float = 2.0,
         spend: Callable[[float], object] = lambda _: None,
+        source: Callable[[SourceOrder, Progress], None] = _nothing,
     ) -> None:
+        self.built: list[ImageOrder] = []
+        self.ran: list[SourceOrder] = []
+        self.cleared: list[str] = []
         self._registry = registry
         self._app_of = app_of
         self._seconds = seconds
         self._spend = spend
+        self._source = source
         self._images: dict[str, App] = {}  # by id
-        self._tags: dict[str, str] = {}  # to ids
+        self._names: dict[str, str] = {}  # to ids
 
-    def build(
-        self,
-        context: Path,
-        dockerfile: str,
-        tag: ImageName,
-        args: Mapping[str, str],
-        labels: Mapping[str, str],
-        log: Callable[[str], None],
-    ) -> str:
-        """As ``ports.Builder.build``; *args* and *labels* change nothing. Raises GiveUp without a Dockerfile."""
-        if not (context / dockerfile).is_file():
-            raise GiveUp(f"the build of {tag} failed: there is no file {dockerfile} in its context")
-        self._spend(self._seconds)
-        app = self._app_of(context)
-        image_id = "sha256:" + hashlib.sha256(f"{tag} {len(self._images)}".encode()).hexdigest()
-        self._images[image_id], self._tags[str(tag)] = app, image_id
-        log(f"Successfully built {image_id[7:19]}\n")
+    def build(self, order: ImageOrder, progress: Progress) -> str:
+        """As ``ports.Builder.build``; arguments and labels change nothing. Raises GiveUp without a Dockerfile."""
+        self.built.append(order)
+        if not (order.context / order.dockerfile).is_file():
+            raise GiveUp(f"the Dockerfile {order.dockerfile!r} is not in the repository")
+        self._take_time(progress)
+        app = self._app_of(order.context)
+        name = str(ImageName.parse(order.name))
+        image_id = "sha256:" + hashlib.sha256(f"{name} {len(self._images)}".encode()).hexdigest()
+        self._images[image_id], self._names[name] = app, image_id
+        progress.line(f"Successfully built {image_id[7:19]}")
         return image_id
 
-    def push(self, tag: ImageName, log: Callable[[str], None]) -> str:
+    def run(self, order: SourceOrder, progress: Progress) -> None:
+        """As ``ports.Builder.run``: what *source* makes of the order."""
+        self.ran.append(order)
+        self._take_time(progress)
+        self._source(order, progress)
+
+    def push(self, name: ImageName, progress: Progress) -> str:
         """As ``ports.Builder.push``."""
-        if str(tag) not in self._tags:
-            raise GiveUp(f"the builder has no image {tag}", "build it first")
+        progress.check()
+        if str(name) not in self._names:
+            raise GiveUp(f"pushing {name} failed: An image does not exist locally with the tag: {name.repository}")
         if self._registry.away:
-            raise RetryLater(f"the registry {tag.registry} does not take the push: connection refused", delay=5.0)
-        digest = self._registry.push(str(tag), self._images[self._tags[str(tag)]])
-        log(f"{tag.tag}: digest: {digest}\n")
+            raise RetryLater(f"pushing {name} failed: connection refused", delay=5.0)
+        digest = self._registry.push(str(name), self._images[self._names[str(name)]])
+        progress.line(f"{name.tag}: digest: {digest}")
         return digest
 
     def has_image(self, image_id: str) -> bool:
         """Whether the built image is still on the builder."""
         return image_id in self._images
+
+    def clear(self, build: str) -> None:
+        """Nothing is ever left here."""
+        self.cleared.append(build)
+
+    def ping(self) -> None:
+        """It always answers."""
+
+    def _take_time(self, progress: Progress) -> None:
+        """Raises what *progress* does, as soon as it does."""
+        progress.check()
+        left = self._seconds
+        while left > 0:
+            self._spend(min(CHECK, left))
+            left -= CHECK
+            progress.check()
