@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from nodewise.domain.errors import RetryLater, UserError
+from nodewise.store.turns import Turns
 
 _WRITE = "nodewise_write"
-_BUSY_MS = 25_000  # writers wait for one another, and SQLite serves them in no order
+_BUSY_MS = 25_000  # for writers that take no turns: SQLite serves them in no order
 
 
 class Database:
@@ -33,13 +33,9 @@ class Database:
                 "sqlite:////path/to/file or postgresql://user@host/name",
                 "NODEWISE_DATABASE_URL",
             ) from error
-        self._begin_turns()
+        self._turns = Turns(Path(f"{self.engine.url.database}.lock")) if self.is_sqlite else None
         self._durable = self.engine.execution_options(**{_WRITE: "FULL"})
         self._quick = self.engine.execution_options(**{_WRITE: "NORMAL"})
-
-    def _begin_turns(self) -> None:
-        # SQLite's writers poll for the lock, later and later. Threads of one process wait here, and go on at once.
-        self._turn: AbstractContextManager[Any] = threading.RLock() if self.is_sqlite else nullcontext()
 
     @property
     def is_sqlite(self) -> bool:
@@ -59,7 +55,8 @@ class Database:
         last such transactions back, always in order, and never one that a durable one has followed (sqlite.org,
         pragma synchronous): good enough for what a repeated job makes up for. PostgreSQL knows no difference here.
         """
-        with _translated(), self._turn, (self._durable if durable else self._quick).begin() as connection:
+        engine = self._durable if durable else self._quick
+        with _translated(), self._turns or nullcontext(), engine.begin() as connection:
             yield connection
 
     def insert(self, table: Table) -> Any:
@@ -67,12 +64,15 @@ class Database:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     def dispose(self) -> None:
-        """In a forked child: forget the parent's connections without closing them, and its threads' turns."""
-        self._begin_turns()
+        """In a forked child: forget the parent's connections without closing them, and its turns."""
+        if self._turns:
+            self._turns = self._turns.after_fork()
         self.engine.dispose(close=False)
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._turns:
+            self._turns.close()
 
 
 def _create(url: str) -> Engine:
