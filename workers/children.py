@@ -51,9 +51,7 @@ class Child:
     def _become(self, parent: int) -> None:
         code = 1
         try:
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:
-                os._exit(1)
+            die_with(parent, signal.SIGTERM)
             os.setpgid(0, 0)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
@@ -74,7 +72,7 @@ class Child:
     def ended(self, status: int) -> None:
         """Note the end, and when to start anew: at once, and later and later if it does not stay up.
 
-        What it had forked goes with it: gunicorn's worker would hold the port.
+        What it had forked goes with it: the web's worker would go on taking requests.
         """
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
@@ -91,6 +89,13 @@ class Child:
                 os.kill(self.pid, number)
             except ProcessLookupError:
                 self.pid = 0
+
+
+def die_with(parent: int, number: signal.Signals) -> None:
+    """In a child of *parent*: be sent *number* when it dies, however it does. Exits when it is dead already."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def write_pid(file: Path, pid: int) -> None:

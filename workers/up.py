@@ -27,6 +27,7 @@ from nodewise.domain.errors import UserError
 from nodewise.store import Store
 from tasks.sweep import HEARTBEAT
 from workers import clock, embedded_redis, runner, watcher, web
+from workers.address import address, refuse_taken_port
 from workers.children import Child, reap, stop, write_pid
 
 SILENT = 60.0  # seconds without a heartbeat after which a running worker counts as stuck
@@ -156,26 +157,6 @@ def tick_and_watch(settings: Settings) -> None:
     """Clock and watcher in one process: they wait most of the time, and a process more would cost its memory."""
     with watcher.beside(settings):
         clock.tick(settings)
-
-
-def address(listen: str) -> tuple[str, int]:
-    """``host:port`` taken apart; raises UserError."""
-    host, _, port = listen.rpartition(":")
-    if not port.isdigit():
-        raise UserError(f"NODEWISE_LISTEN is {listen!r}", "give host:port, such as 127.0.0.1:8420", "listen")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - what the user wrote
-
-
-def refuse_taken_port(listen: str) -> None:
-    """Raises UserError when something else listens there: better said now than in a restart loop."""
-    host, port = address(listen)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise UserError(f"cannot listen on {listen}: {error.strerror}", "set NODEWISE_LISTEN", "listen") from error
 
 
 def answers(listen: str) -> bool:

@@ -37,7 +37,7 @@ Run = Callable[..., Result]
 
 
 class _Handler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"  # chunked answers, as gunicorn gives them
+    protocol_version = "HTTP/1.1"  # chunked answers, as granian gives them
 
     def log_request(self, *_: object, **__: object) -> None:
         """Quiet."""
