@@ -6,11 +6,12 @@ after the commit. Nothing of an unverified request is kept but a count.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import structlog
-from flask import Blueprint, Response, json, request
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from nodewise.config.hooks import HookConfig
