@@ -3,6 +3,7 @@
 ``wrk`` posts over 16 connections what GitHub sends for a push, 6 kB each, every one with an id, a body and a signature
 of its own. Debian's ``webhook`` checks the same signature and runs ``/bin/true``; it keeps nothing. Ours is the whole
 ``nodewise up``, with its worker at work on what was accepted: on SQLite, and on a PostgreSQL that syncs its commits.
+"Flask alone" is the same server with a route that checks the signature and keeps nothing: more is not to be had of it.
 All in turn in one run, several times; medians.
 """
 
@@ -14,6 +15,7 @@ import json
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,11 +28,11 @@ import requests
 from tests import postgres
 from tests.bench.report import Bar, close
 from tests.ports import free_port
-from tests.product import Product, wait_for
+from tests.product import ROOT, Product, wait_for
 
 ROUNDS, SECONDS, CONNECTIONS = 3, 5, 16
 BODY_BYTES = 6000
-DELIVERIES = 30_000  # more than any side takes in one round
+DELIVERIES = 50_000  # more than any side takes in one round
 SECRET = "the-secret-of-the-benchmark"
 SHORTFALL = 1.0  # ours may not be slower than theirs: their throughput over ours
 SCRIPT = """
@@ -57,12 +59,14 @@ class Figures:
 
 
 def main() -> int:
-    found: dict[str, list[Figures]] = {"webhook": [], "SQLite": [], "PostgreSQL": []}
+    found: dict[str, list[Figures]] = {"webhook": [], "Flask alone": [], "SQLite": [], "PostgreSQL": []}
     with tempfile.TemporaryDirectory() as name, postgres.running(durable=True) as server:
         folder = Path(name)
         for round_ in range(ROUNDS):
             with webhook(folder) as url:
                 found["webhook"].append(measured(folder, url, f"w{round_}"))
+            with flask_alone() as url:
+                found["Flask alone"].append(measured(folder, url, f"f{round_}"))
             for kind, database in (("SQLite", ""), ("PostgreSQL", postgres.new_database(server, f"bench{round_}"))):
                 with product(folder / f"{kind}{round_}", database) as ours:
                     found[kind].append(measured(folder, f"{ours.url}/hooks/github", f"{kind}{round_}"))
@@ -134,13 +138,24 @@ def webhook(folder: Path) -> Iterator[str]:
     hooks = folder / "hooks.json"
     hooks.write_text(json.dumps([{"id": "github", "execute-command": "/bin/true", "trigger-rule": {"match": rule}}]))
     port = free_port("127.0.0.1")
-    process = subprocess.Popen(
-        ["webhook", "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with running("webhook", port, ["webhook", "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(port)]) as url:
+        yield url
+
+
+@contextmanager
+def flask_alone() -> Iterator[str]:
+    port = free_port("127.0.0.1")
+    command = [sys.executable, "-m", "tests.bench.flask_alone", f"127.0.0.1:{port}", SECRET]
+    with running("Flask alone", port, command) as url:
+        yield url
+
+
+@contextmanager
+def running(name: str, port: int, command: list[str]) -> Iterator[str]:
+    """The process until it is done with, and the address of its hook."""
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for("webhook", lambda: answers(f"http://127.0.0.1:{port}/"), 30)
+        wait_for(name, lambda: answers(f"http://127.0.0.1:{port}/"), 30)
         yield f"http://127.0.0.1:{port}/hooks/github"
     finally:
         process.terminate()
