@@ -24,7 +24,7 @@ from tests.demo import moment
 from tests.product import wait_for
 from tests.scene import SECOND, Scene, open_scene
 
-ROUNDS = 5
+ROUNDS = 9
 REPLICAS = 3
 INTERVAL, FAILURES = 1.0, 3  # of the gate: the defaults
 RATIO = 1.2
