@@ -15,7 +15,6 @@ from nodewise.domain.images import ImageName
 from webhooks.provider import Incoming, Parsed, Unreadable
 
 FORM = "application/x-www-form-urlencoded"
-LONGEST_KEY = 200
 
 
 def digest(body: bytes) -> str:
@@ -106,4 +105,4 @@ def parsed(
     results = list(dict.fromkeys(found))
     events = tuple(r for r in results if not isinstance(r, str))
     note = "" if events else "; ".join(r for r in results if isinstance(r, str)) or nothing
-    return Parsed(Verdict.ACCEPTED if events else Verdict.IGNORED, key[:LONGEST_KEY], events, note, body_digest)
+    return Parsed(Verdict.ACCEPTED if events else Verdict.IGNORED, key, events, note, body_digest)

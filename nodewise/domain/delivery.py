@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """One verified request. ``key`` is the provider's delivery id, or a digest of the body where it has none.
+    """One verified request. ``key`` is the provider's delivery id, whole, or a digest of the body where it has none.
     Where not even the body tells one delivery from the next, ``key`` is empty: each is new.
 
     ``body_digest`` guards against a captured body that is sent again under a new id; it is empty where

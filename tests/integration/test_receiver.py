@@ -91,6 +91,12 @@ def test_a_delivery_seen_before_answers_200_and_starts_nothing(receiver):
     assert receiver.deps.store.outbox_size() == 1
 
 
+def test_deliveries_whose_ids_share_their_first_two_hundred_characters_are_two(receiver):
+    answers = [receiver.push_code("i" * 200 + end, SECRET) for end in ("1", "2", "2")]
+    assert [a.status_code for a in answers] == [202, 202, 200]
+    assert receiver.stored() == 2
+
+
 def test_a_captured_body_under_a_new_id_starts_nothing(receiver):
     body = (DATA / "github" / "push.json").read_bytes()
     signature = "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()

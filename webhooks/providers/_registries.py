@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nodewise.domain.events import ImagePushed
-from webhooks.bodies import LONGEST_KEY, digest, image
+from webhooks.bodies import digest, image
 from webhooks.provider import Unreadable
 
 UNTAGGED = "pushed by digest, without a tag"
@@ -38,8 +38,8 @@ def is_tag(reference: str) -> bool:
 
 
 def key_of(given: object, body: bytes) -> str:
-    """The sender's id of a delivery where it can be stored as it stands, and else the body's digest."""
-    if isinstance(given, str) and 0 < len(given) <= LONGEST_KEY and given.isascii() and given.isprintable():
+    """The sender's id of a delivery where it is a plain word, and else the body's digest."""
+    if isinstance(given, str) and given and given.isascii() and given.isprintable():
         return given
     return digest(body)
 

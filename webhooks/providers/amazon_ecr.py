@@ -82,7 +82,7 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
 def _subscribed(url: str, key: str) -> Parsed:
     if not _sns.is_action(url):
         raise Unreadable("SubscribeURL is no address of Amazon SNS", "SubscribeURL")
-    return Parsed(Verdict.PING, key[:200], note="the subscription is confirmed", confirm=url)
+    return Parsed(Verdict.PING, key, note="the subscription is confirmed", confirm=url)
 
 
 def _within(message: str) -> dict[str, Any]:

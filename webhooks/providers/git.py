@@ -55,7 +55,7 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
     events = tuple(e for e in found if isinstance(e, CodePushed))
     notes = [e for e in found if isinstance(e, str)] or ["no ref moved"]
     verdict = Verdict.ACCEPTED if events else Verdict.IGNORED
-    return Parsed(verdict, incoming.header("webhook-id")[:200], events, "" if events else "; ".join(notes))
+    return Parsed(verdict, incoming.header("webhook-id"), events, "" if events else "; ".join(notes))
 
 
 def _pushed(repository: str, ref: Any, where: str) -> CodePushed | str:

@@ -23,7 +23,7 @@ from typing import Any
 from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed
-from webhooks.bodies import LONGEST_KEY, digest, first_line, is_null, parsed, read_json, text
+from webhooks.bodies import digest, first_line, is_null, parsed, read_json, text
 from webhooks.proofs import WHSEC, plain, standard_webhook
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust, Unreadable
 from webhooks.providers._changes import shown, the_one
@@ -92,8 +92,7 @@ def _pushed(data: dict[str, Any]) -> CodePushed | str:
 
 
 def _key(incoming: Incoming) -> str:
-    given = incoming.header("idempotency-key") or incoming.header("webhook-id")
-    return given[:LONGEST_KEY] or digest(incoming.body)
+    return incoming.header("idempotency-key") or incoming.header("webhook-id") or digest(incoming.body)
 
 
 def _guard(incoming: Incoming) -> str:

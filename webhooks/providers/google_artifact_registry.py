@@ -71,7 +71,7 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
             data = _data(text(data, "message.data"))
         return parsed([_pushed(data, hook.registry)], key)
     except Unreadable as error:
-        return Parsed(Verdict.UNUSABLE, key[:200], note=error.what)
+        return Parsed(Verdict.UNUSABLE, key, note=error.what)
 
 
 def _nameless(incoming: Incoming) -> str:

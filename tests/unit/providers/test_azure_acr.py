@@ -59,8 +59,8 @@ def test_a_push_by_digest_is_ignored(tag):
     assert parse("azure-acr", changed(tag=tag)).note == "pushed by digest, without a tag"
 
 
-def test_without_an_id_that_can_be_stored_the_bodys_digest_is_the_key():
-    for id_ in (None, 3, "", "\ud800", "x" * 201):
+def test_without_an_id_that_is_a_plain_word_the_bodys_digest_is_the_key():
+    for id_ in (None, 3, "", "\ud800"):
         content = json.dumps(json.loads(body("azure-acr/push.json")) | {"id": id_}).encode()
         assert parse("azure-acr", content).key == digest(content)
 

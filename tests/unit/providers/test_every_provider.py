@@ -10,7 +10,7 @@ import yaml
 from nodewise.config.hooks import PROVIDERS, USED_BY, HookConfig
 from nodewise.domain.errors import UserError
 from tests.gitrepo import HOOK
-from tests.unit.providers.parts import DATA
+from tests.unit.providers.parts import DATA, parse
 from tests.unit.providers.signers import HOOKS, secret_of
 from webhooks.provider import About, names, provider
 
@@ -37,6 +37,22 @@ def test_every_provider_says_where_its_secret_goes_and_why_it_is_in_the_address_
     about = provider(name).ABOUT
     assert any("{secret}" in line for line in about.setup) == (name != "google-artifact-registry")
     assert any("{url}?secret={secret}" in line for line in about.setup) == bool(about.secret_in_url)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "content"),
+    [
+        ("bitbucket-cloud", "x_request_uuid", b"{}"),
+        ("git", "webhook_id", b'{"repository": "shop.git", "refs": []}'),
+        ("gitea", "x_gitea_delivery", b"{}"),
+        ("github", "x_github_delivery", b"{}"),
+        ("gitlab", "idempotency_key", b"{}"),
+        ("standard-webhooks", "webhook_id", b'{"image": "registry.example/team/shop:1"}'),
+    ],
+)
+def test_ids_that_differ_only_far_behind_are_two_keys(name, header, content):
+    first, second = (parse(name, content, **{header: "i" * 200 + end}).key for end in ("1", "2"))
+    assert first != second
 
 
 def test_what_to_enter_at_the_git_server_is_what_the_shipped_hook_reads():

@@ -195,7 +195,7 @@ NAMES = ("ref", "ref_type", "before", "after", "head_commit", "commits", "id", "
 )
 def test_whatever_comes_is_read_or_refused_by_name(name, data, event):
     try:
-        assert len(told(name, event, json.dumps(data).encode()).key) <= 200
+        assert told(name, event, json.dumps(data).encode()).key
     except Unreadable:
         pass
 

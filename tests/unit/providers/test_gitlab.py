@@ -95,7 +95,6 @@ def test_the_idempotency_key_names_the_delivery_and_the_shared_event_uuid_does_n
     del ids["idempotency_key"]
     assert parse("gitlab", PUSH, **ids).key == "w-1"
     assert parse("gitlab", PUSH, x_gitlab_event_uuid="shared").key == digest(PUSH)
-    assert len(parse("gitlab", PUSH, idempotency_key="i" * 999).key) == 200
 
 
 def test_a_signed_request_under_another_idempotency_key_is_guarded_and_a_move_to_and_fro_is_not():
@@ -147,7 +146,7 @@ def test_a_signed_time_outside_the_window_is_turned_away(late):
 )
 def test_nothing_that_gitlab_may_send_is_refused_by_an_error(data, header):
     parsed = parse("gitlab", json.dumps(data).encode(), x_gitlab_event=header)
-    assert 0 < len(parsed.key) <= 200
+    assert parsed.key
 
 
 @needs_payloads

@@ -51,8 +51,8 @@ def test_what_cannot_be_read_is_taken_and_noted_for_a_refusal_would_be_repeated(
     assert reason in parsed.note
 
 
-def test_an_id_that_cannot_be_stored_gives_way_to_a_digest():
-    for ids in (["\ud800"], ["a\0b"], ["x" * 300], ["\ud800", "b"]):
+def test_an_id_that_is_no_plain_word_gives_way_to_a_digest():
+    for ids in (["\ud800"], ["a\0b"], ["\ud800", "b"]):
         content = json.dumps({"events": [{"id": i, "action": "pull"} for i in ids]}).encode()
         assert parse("gitlab-registry", content).key.startswith("sha256:")
 

@@ -91,7 +91,7 @@ def test_a_body_of_another_shape_names_the_field(event, content, field):
 )
 def test_whatever_comes_is_read_or_refused_by_name(data, event):
     try:
-        assert len(parse("gogs", json.dumps(data).encode(), x_gogs_event=event).key) <= 200
+        assert parse("gogs", json.dumps(data).encode(), x_gogs_event=event).key
     except Unreadable:
         pass
 

@@ -25,7 +25,6 @@ def test_our_own_plain_shape_is_an_image_named_by_the_signed_id():
     parsed = parse(NAME, IMAGE, webhook_id="msg-7")
     assert parsed.events == (ImagePushed("registry.example/team/shop", "1.4.0"),)
     assert (parsed.key, parsed.body_digest) == ("msg-7", "")
-    assert len(parse(NAME, IMAGE, webhook_id="m" * 999).key) == 200
 
 
 def test_the_same_body_under_a_new_id_is_a_new_delivery():
