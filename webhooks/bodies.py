@@ -1,10 +1,11 @@
-"""What providers' bodies have in common: JSON, forms, names of images, several changes in one delivery."""
+"""What providers' bodies have in common: JSON, forms, names of images, several changes, the place of an error."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -68,6 +69,16 @@ def objects(data: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
         if not isinstance(item, dict):
             raise Unreadable(f"{path}[{number}] is no object", f"{path}[{number}]")
     return value
+
+
+@contextmanager
+def at(where: str) -> Iterator[None]:
+    """What cannot be read inside is told with its place in the body in front."""
+    try:
+        yield
+    except Unreadable as error:
+        what = f"{where}.{error.what}" if error.field else f"{where}: {error.what}"
+        raise Unreadable(what, f"{where}.{error.field}" if error.field else where) from None
 
 
 def form_or_json(incoming: Incoming) -> bytes:

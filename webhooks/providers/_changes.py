@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nodewise.domain.events import Event
-from webhooks.bodies import objects, text
+from webhooks.bodies import at, objects, text
 from webhooks.provider import Unreadable
 
 
@@ -15,11 +15,8 @@ def each(data: Mapping[str, Any], path: str, read: Callable[[dict[str, Any]], Ev
     """What *read* makes of every object in the list at *path*. Raises Unreadable."""
     found: list[Event | str] = []
     for number, item in enumerate(objects(data, path)):
-        try:
+        with at(f"{path}[{number}]"):
             found.append(read(item))
-        except Unreadable as error:
-            where = f"{path}[{number}]"
-            raise Unreadable(f"{where}.{error.what}", f"{where}.{error.field}".rstrip(".")) from None
     return found
 
 

@@ -1,25 +1,11 @@
-"""What the registries' files share: errors that name their place, keys, images by their parts. It is no provider."""
+"""What the registries' files share: keys, images by their parts. It is no provider."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from nodewise.domain.events import ImagePushed
-from webhooks.bodies import digest, image
-from webhooks.provider import Unreadable
+from webhooks.bodies import at, digest, image
 
 UNTAGGED = "pushed by digest, without a tag"
-
-
-@contextmanager
-def at(where: str) -> Iterator[None]:
-    """What cannot be read inside is told with its place in the body in front."""
-    try:
-        yield
-    except Unreadable as error:
-        what = f"{where}.{error.what}" if error.field else f"{where}: {error.what}"
-        raise Unreadable(what, f"{where}.{error.field}" if error.field else where) from None
 
 
 def pushed(repository: str, tag: str, digest: str, fields: tuple[str, str, str]) -> ImagePushed:

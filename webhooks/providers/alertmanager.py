@@ -20,7 +20,7 @@ from typing import Any
 from nodewise.config.hooks import HookConfig
 from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import AlertFired
-from webhooks.bodies import digest, first_line, objects, read_json, text
+from webhooks.bodies import at, digest, first_line, objects, read_json, text
 from webhooks.proofs import credentials
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust, Unreadable
 
@@ -72,9 +72,10 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
 def _one(alert: dict[str, Any], hook: HookConfig, where: str) -> AlertFired | str | Unreadable:
     """The event of an alert, or the reason why it is none."""
     try:
-        return _fired(alert, hook)
+        with at(where):
+            return _fired(alert, hook)
     except Unreadable as error:
-        return Unreadable(f"{where}.{error.what}", f"{where}.{error.field}")
+        return error
 
 
 def _fired(alert: dict[str, Any], hook: HookConfig) -> AlertFired | str:

@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 from nodewise.config.hooks import HookConfig
-from nodewise.domain.delivery import Verdict
 from nodewise.domain.events import CodePushed
-from webhooks.bodies import is_null, read_json, text
+from webhooks.bodies import is_null, parsed, read_json, text
 from webhooks.proofs import standard_webhook
-from webhooks.provider import About, Incoming, Kind, Parsed, Trust, Unreadable
+from webhooks.provider import About, Incoming, Kind, Parsed, Trust
+from webhooks.providers._changes import each
 
 ABOUT = About(
     title="plain git",
@@ -48,31 +48,19 @@ def parse(incoming: Incoming, hook: HookConfig) -> Parsed:
     """Every ref that moved to a commit. Raises Unreadable."""
     data = read_json(incoming.body)
     repository = text(data, "repository")
-    refs = data.get("refs")
-    if not isinstance(refs, list):
-        raise Unreadable("refs is no list", "refs")
-    found = [_pushed(repository, ref, f"refs[{n}]") for n, ref in enumerate(refs)]
-    events = tuple(e for e in found if isinstance(e, CodePushed))
-    notes = [e for e in found if isinstance(e, str)] or ["no ref moved"]
-    verdict = Verdict.ACCEPTED if events else Verdict.IGNORED
-    return Parsed(verdict, incoming.header("webhook-id"), events, "" if events else "; ".join(notes))
+    found = each(data, "refs", lambda ref: _pushed(repository, ref))
+    return parsed(found, incoming.header("webhook-id"), nothing="no ref moved")
 
 
-def _pushed(repository: str, ref: Any, where: str) -> CodePushed | str:
-    if not isinstance(ref, dict):
-        raise Unreadable(f"{where} is no object", where)
-    try:
-        name = text(ref, "ref")
-        after = text(ref, "after")
-        if is_null(after):
-            return f"{name} was deleted"
-        return CodePushed(
-            repository,
-            name,
-            commit=text(ref, "commit", "") or after,
-            before=text(ref, "before", ""),
-            message=text(ref, "message", ""),
-            author=text(ref, "author", ""),
-        )
-    except Unreadable as error:
-        raise Unreadable(f"{where}.{error.what}", f"{where}.{error.field}") from None
+def _pushed(repository: str, ref: dict[str, Any]) -> CodePushed | str:
+    name, after = text(ref, "ref"), text(ref, "after")
+    if is_null(after):
+        return f"{name} was deleted"
+    return CodePushed(
+        repository,
+        name,
+        commit=text(ref, "commit", "") or after,
+        before=text(ref, "before", ""),
+        message=text(ref, "message", ""),
+        author=text(ref, "author", ""),
+    )

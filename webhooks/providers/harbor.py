@@ -18,10 +18,10 @@ from typing import Any
 
 from nodewise.config.hooks import HookConfig
 from nodewise.domain.events import ImagePushed
-from webhooks.bodies import objects, parsed, read_json, text
+from webhooks.bodies import at, objects, parsed, read_json, text
 from webhooks.proofs import credentials
 from webhooks.provider import About, Incoming, Kind, Parsed, Trust
-from webhooks.providers._registries import UNTAGGED, at, is_tag, key_of, printable, pushed
+from webhooks.providers._registries import UNTAGGED, is_tag, key_of, printable, pushed
 
 ABOUT = About(
     title="Harbor",
