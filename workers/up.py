@@ -28,7 +28,7 @@ from nodewise.store import Store
 from tasks.sweep import HEARTBEAT
 from workers import clock, embedded_redis, runner, watcher, web
 from workers.address import address, refuse_taken_port
-from workers.children import Child, reap, stop, write_pid
+from workers.children import Child, die_with, reap, stop, write_pid
 
 SILENT = 60.0  # seconds without a heartbeat after which a running worker counts as stuck
 PATIENCE = 20.0
@@ -46,7 +46,8 @@ def up(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
 
 def _run(settings: Settings, run_dir: Path, ready: Callable[[], None]) -> None:
     refuse_taken_port(settings.listen)
-    with ProcessPoolExecutor(1, get_context("fork")) as apart:  # what it imports goes with it
+    apart = ProcessPoolExecutor(1, get_context("fork"), initializer=die_with, initargs=(os.getpid(), signal.SIGTERM))
+    with apart:  # what it imports goes with it
         apart.submit(_migrate, settings.database_url).result()
     write_pid(run_dir / "up.pid", os.getpid())
     gc.collect()
