@@ -100,7 +100,7 @@ def build_deps(settings: Settings, queue: Queue | None = None) -> Deps:
             host: DockerBuilder(host, settings.registry_auth)
             for host in settings.build_host or settings.docker_hosts[:1]
         },
-        git=GitCli(settings.data_dir / "repositories", allow_local=settings.git_allow_local),
+        git=GitCli(settings.data_dir / "git", allow_local=settings.git_allow_local),
         registry=OciRegistry(settings.registry_auth, settings.registry_address),
         queue=queue or NoQueue(),
         clock=clock,

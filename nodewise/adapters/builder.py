@@ -83,6 +83,13 @@ class DockerBuilder:
         """Whether the built image is still on the builder."""
         return bool(image_id) and self._engine.inspect(image_id) is not None
 
+    def tag(self, image_id: str, name: ImageName) -> None:
+        """Give an image that is there another name. Raises RetryLater or GiveUp."""
+        try:
+            self._engine.tag(image_id, name)
+        except APIError as error:
+            raise read_error(error) from None
+
     def clear(self, build: str) -> None:
         """Remove what a build whose worker was killed left on the engine, and of its client on this machine."""
         clear_workplaces(build)

@@ -126,6 +126,7 @@ rollouts = Table(
     Column("app_rollout", String(32), nullable=False, server_default="", index=True),
     Column("stage", Integer, nullable=False, server_default="0"),
     Index("ix_rollouts_service", "service", "id"),
+    Index("ix_rollouts_event_id", "event_id"),
     # The database itself guarantees it: at most one rollout holds a service, and at most one waits for it.
     Index("uq_rollouts_active", "service", unique=True, sqlite_where=text(_ACTIVE), postgresql_where=text(_ACTIVE)),
     Index(
@@ -203,6 +204,7 @@ builds = Table(
     Index("ix_builds_commit", "name", "commit"),
     Index("ix_builds_digest", "digest"),
     Index("ix_builds_ref", "name", "ref"),
+    Index("ix_builds_event_id", "event_id"),
     # The database itself guarantees it: of each repository at most one is being built.
     Index(
         "uq_builds_building",

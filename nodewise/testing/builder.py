@@ -85,6 +85,10 @@ class SimulatedBuilder:
         """Whether the built image is still on the builder."""
         return image_id in self._images
 
+    def tag(self, image_id: str, name: ImageName) -> None:
+        """As ``ports.Builder.tag``."""
+        self._names[str(name)] = image_id
+
     def clear(self, build: str) -> None:
         """Nothing is ever left here."""
         self.cleared.append(build)

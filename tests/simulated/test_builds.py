@@ -54,8 +54,8 @@ def test_a_build_without_a_dockerfile_fails_and_says_so(world):
     world.deliver("/hooks/git", body, signed("git-1", int(world.clock.now()), body))
     build = the_build(world)
     assert build.state == "failed"
-    assert "there is no file Dockerfile" in build.error
-    assert "there is no file Dockerfile" in log_of(world, build)
+    assert "the Dockerfile 'Dockerfile' is not in the repository" in build.error
+    assert "the Dockerfile 'Dockerfile' is not in the repository" in log_of(world, build)
 
 
 @pytest.mark.parametrize("away", ["git", "registry"])

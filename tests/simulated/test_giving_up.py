@@ -167,7 +167,7 @@ def asked_build(w: World) -> Build:
 def test_a_build_that_comes_to_nothing_each_time_fails_at_its_cap(error, slots):
     with world() as w:
         build = asked_build(w)
-        git, slot = Failing(w.deps.git, "checkout", error, 10_000), slots()
+        git, slot = Failing(w.deps.git, "look", error, 10_000), slots()
         w.deps = w.new_worker(git=git, build_slots=slot)
         until(w, lambda: w.deps.store.build(build.id).state.terminal, git=git, build_slots=slot)
         assert w.deps.store.build(build.id).state is BuildState.FAILED
@@ -177,7 +177,7 @@ def test_a_build_that_comes_to_nothing_each_time_fails_at_its_cap(error, slots):
 def test_a_build_that_waits_for_a_slot_spends_no_attempt():
     with world() as w:
         build = asked_build(w)
-        git = Failing(w.deps.git, "checkout", GiveUp("it has been tried"), 1)
+        git = Failing(w.deps.git, "look", GiveUp("it has been tried"), 1)
         w.deps = w.new_worker(git=git, build_slots=Semaphore(0))
         w.wait(60)
         assert w.deps.store.build(build.id).state is BuildState.WAITING

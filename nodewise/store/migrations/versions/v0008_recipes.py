@@ -38,3 +38,5 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'building'"),
     )
     op.create_index("ix_builds_ref", "builds", ["name", "ref"])
+    op.create_index("ix_builds_event_id", "builds", ["event_id"])
+    op.create_index("ix_rollouts_event_id", "rollouts", ["event_id"])
