@@ -229,7 +229,7 @@ def _match_build(deps: Deps, stored: StoredEvent, event: CodePushed, name: str, 
         return Match(name, f"built already: {latest.id}")
     now = deps.clock.now()
     build = Build(
-        id=new_id("b", now, deps.chance),
+        id=new_id("b", stored.created_at, deps.chance),  # in the order of the pushes, whichever is planned first
         name=name,
         repository=config.git,
         ref=event.ref,

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import requests
 
+from tests.ending import end_in_order
 from tests.gitrepo import Repository
 from tests.lab.app import fill
 from tests.lab.lab import Lab, in_use, why_not
@@ -216,4 +217,5 @@ def keep(scene: Scene) -> None:
 
 
 if __name__ == "__main__":
+    end_in_order()
     sys.exit(main(sys.argv[1:]))

@@ -38,8 +38,8 @@ def running(durable: bool = False) -> Iterator[str]:
             os.chown(name, pwd.getpwnam(user).pw_uid, -1)
         run(folder / "initdb", user, "-D", str(data), "-A", "trust", "-U", "nodewise", "--no-sync", "-E", "UTF8")
         options = f"-c listen_addresses='' -c unix_socket_directories={socket} -c fsync={'on' if durable else 'off'}"
-        run(folder / "pg_ctl", user, "-D", str(data), "-o", options, "-l", str(data / "log"), "-w", "start")
         try:
+            run(folder / "pg_ctl", user, "-D", str(data), "-o", options, "-l", str(data / "log"), "-w", "start")
             yield str(socket)
         finally:
             run(folder / "pg_ctl", user, "-D", str(data), "-m", "immediate", "-w", "stop")

@@ -77,7 +77,11 @@ class Product:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "workers.main", "up"], cwd=ROOT, env=self.env, stdout=log, stderr=log
             )
-        wait_for("nodewise up", self._is_ready)
+        try:
+            wait_for("nodewise up", self._is_ready)
+        except BaseException:  # nobody else knows of it yet
+            self.stop()
+            raise
         return self
 
     def _is_ready(self) -> bool:

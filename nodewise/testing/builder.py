@@ -50,6 +50,7 @@ class SimulatedBuilder:
         self._source = source
         self._images: dict[str, App] = {}  # by id
         self._names: dict[str, str] = {}  # to ids
+        self._pushed: dict[tuple[str, str], str] = {}  # id and repository to the digest there
 
     def build(self, order: ImageOrder, progress: Progress) -> str:
         """As ``ports.Builder.build``; arguments and labels change nothing. Raises GiveUp without a Dockerfile."""
@@ -77,7 +78,13 @@ class SimulatedBuilder:
             raise GiveUp(f"pushing {name} failed: An image does not exist locally with the tag: {name.repository}")
         if self._registry.away:
             raise RetryLater(f"pushing {name} failed: connection refused", delay=5.0)
-        digest = self._registry.push(str(name), self._images[self._names[str(name)]])
+        image_id = self._names[str(name)]
+        digest = self._pushed.get((image_id, name.repository), "")
+        if digest:
+            self._registry.tag(f"{name.repository}@{digest}", name.tag)
+        else:
+            digest = self._registry.push(str(name), self._images[image_id])
+            self._pushed[image_id, name.repository] = digest
         progress.line(f"{name.tag}: digest: {digest}")
         return digest
 

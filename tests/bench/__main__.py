@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from tests.ending import end_in_order
+
 NAMES = ("reaction", "rollout", "rollback", "footprint", "scale", "receiver", "build")
 
 
@@ -21,4 +23,5 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    end_in_order()
     sys.exit(main(sys.argv[1:]))

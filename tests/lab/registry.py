@@ -41,7 +41,11 @@ class Registry:
         config.write_text(yaml.safe_dump(self._config()))
         with (self.folder / "registry.log").open("ab") as log:
             self._process = subprocess.Popen([BINARY, "serve", str(config)], stdout=log, stderr=log)
-        wait_until(f"the registry on {self.address}", self._answers)
+        try:
+            wait_until(f"the registry on {self.address}", self._answers)
+        except BaseException:  # nobody else knows of it yet
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:

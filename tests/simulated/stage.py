@@ -30,7 +30,7 @@ T = TypeVar("T")
 PORT, TARGET = 8080, 8080
 REPOSITORY = "https://git.test/shop.git"
 GIT_SECRET, REGISTRY_SECRET = "secret-of-the-git-hook", "secret-of-the-registry-hook"
-CONFIG = {
+CONFIG: Mapping[str, Any] = {
     "hooks": {
         "git": {"provider": "git", "secrets": [GIT_SECRET]},
         "distribution": {"provider": "distribution", "secrets": [REGISTRY_SECRET]},
@@ -75,9 +75,9 @@ class Load:
 class Simulation(World):
     """A world with git, a builder, hooks and the API; its clock stops at every request of the load."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, content: Mapping[str, Any] = CONFIG) -> None:
         config = folder / "nodewise.yaml"
-        config.write_text(yaml.safe_dump(CONFIG))
+        config.write_text(yaml.safe_dump(content))
         self.load: Load | None = None
         self.made: dict[str, tuple[str, float]] = {}  # task to its image, and when it was first there
         super().__init__(folder, NODES, config=config)
