@@ -165,6 +165,8 @@ def base_error(what: str, text: str) -> NodewiseError:
     trouble = registry_trouble(text)
     if trouble in (Trouble.UNREACHABLE, Trouble.BUSY):
         return RetryLater(what, delay=30.0)
+    if trouble is Trouble.INSECURE:
+        return GiveUp(what, f"{_INSECURE_HINT}, for BuildKit as http://HOST:PORT")
     return GiveUp(what, f"for a private base image, {CREDENTIALS_HINT}" if trouble is Trouble.DENIED else "")
 
 

@@ -12,7 +12,9 @@ from nodewise.adapters.builder import DockerBuilder
 from nodewise.domain.images import ImageName
 from tests.lab import shell
 from tests.lab.lab import Lab
+from tests.lab.node import PLAIN_PORT
 from tests.lab.registry import Registry
+from tests.lab.turns import one_at_a_time
 
 SECRET = "s3cret-argument"
 CLIENTS = {"classic": "", "buildkit": "docker"}
@@ -46,6 +48,18 @@ class OnTheLab:
         builder = DockerBuilder(lab["m1"].docker_host, nobody, CLIENTS[kind])
         assert bool(builder._buildkit()) == (kind == "buildkit"), "no docker client here can speak to BuildKit"
         return builder
+
+    @pytest.fixture
+    def plain_port(self) -> Iterator[int]:
+        """Of a registry that BuildKit may pull from."""
+        with one_at_a_time("plain-registry"):
+            yield PLAIN_PORT
+
+    @pytest.fixture
+    def plain_registry(self, lab: Lab, plain_port: int, tmp_path: Path) -> Iterator[Registry]:
+        opened = lab.open_registry(tmp_path / "plain-registry", port=plain_port)
+        yield opened
+        opened.stop()
 
     @pytest.fixture
     def tag(self, lab: Lab, registry: Registry, request: pytest.FixtureRequest) -> Iterator[ImageName]:

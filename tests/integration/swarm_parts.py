@@ -54,9 +54,9 @@ class RealSwarm(RealGround):
 
 
 @contextlib.contextmanager
-def private_registry(host: str, folder: Path) -> Iterator[str]:
+def private_registry(host: str, folder: Path, port: int = 0) -> Iterator[str]:
     """A registry on *host* that asks for a login."""
-    address = f"{host}:{free_port(host)}"
+    address = f"{host}:{port or free_port(host)}"
     (folder / "htpasswd").write_text(HTPASSWD)
     (folder / "registry.yml").write_text(
         f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"

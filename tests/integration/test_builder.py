@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -61,9 +62,9 @@ class TestBuilding(OnTheLab):
         assert SECRET not in str(caught.value)
 
     def test_a_base_image_that_is_missing_is_given_up_and_one_out_of_reach_tried_later(
-        self, builder: DockerBuilder, tag: ImageName, checkout: Path, lab: Lab, registry: Registry
+        self, builder: DockerBuilder, tag: ImageName, checkout: Path, lab: Lab, plain_registry: Registry
     ) -> None:
-        (checkout / "Dockerfile").write_text(f"FROM {registry.address}/never/pushed:v1\n")
+        (checkout / "Dockerfile").write_text(f"FROM {plain_registry.address}/never/pushed:v1\n")
         with pytest.raises(GiveUp, match=r"not found|manifest unknown"):
             builder.build(order_of(checkout, tag), Listener())
         (checkout / "Dockerfile").write_text(f"FROM {lab.host}:{free_port(lab.host)}/base:v1\n")
@@ -115,11 +116,18 @@ class TestBuilding(OnTheLab):
             assert client.inspect_image(image)["Architecture"] == "arm64"
 
     def test_what_one_engine_has_built_another_takes_from_the_cache(
-        self, builder: DockerBuilder, kind: str, tag: ImageName, checkout: Path, lab: Lab
+        self,
+        builder: DockerBuilder,
+        kind: str,
+        tag: ImageName,
+        checkout: Path,
+        lab: Lab,
+        plain_registry: Registry,
     ) -> None:
-        with (checkout / "Dockerfile").open("a") as recipe:
-            recipe.write(f"RUN cat /proc/sys/kernel/random/uuid > /{kind}\n")
-        cache = str(tag.with_tag("cache"))
+        recipe = (checkout / "Dockerfile").read_text().replace("scratch\n", "scratch\nCOPY unique /\n", 1)
+        (checkout / "Dockerfile").write_text(recipe + "RUN cat /proc/sys/kernel/random/uuid > /random\n")
+        (checkout / "unique").write_text(str(uuid4()))  # neither engine has a layer of it
+        cache = f"{plain_registry.address}/cache:v1"
         said = Listener()
         built = builder.build(order_of(checkout, tag, cache=cache), said)
         assert "not written" not in said.text
@@ -128,7 +136,8 @@ class TestBuilding(OnTheLab):
         with lab["m1"].client() as here, lab["w1"].client() as there:
             assert here.inspect_image(built)["RootFS"] == there.inspect_image(again)["RootFS"]
             there.remove_image(str(tag))
-            there.remove_image(cache, force=True)
+            for client in (here, there):
+                client.remove_image(cache, force=True)
 
     def test_a_cache_that_cannot_be_written_is_told_and_no_harm(
         self, builder: DockerBuilder, tag: ImageName, checkout: Path, lab: Lab

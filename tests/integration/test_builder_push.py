@@ -42,9 +42,9 @@ class TestPushing(OnTheLab):
             client.remove_image(str(down))
 
     def test_a_private_registry_takes_the_login_for_pushes_and_base_images(
-        self, lab: Lab, tag: ImageName, checkout: Path, tmp_path: Path, kind: str
+        self, lab: Lab, tag: ImageName, checkout: Path, tmp_path: Path, kind: str, plain_port: int
     ) -> None:
-        with private_registry(lab.host, tmp_path) as registry:
+        with private_registry(lab.host, tmp_path, plain_port) as registry:
             private = ImageName(registry, "app", "v1")
             host, client_name = lab["m1"].docker_host, CLIENTS[kind]
             builder = DockerBuilder(host, lambda name: LOGIN if name == registry else None, client_name)

@@ -12,6 +12,9 @@ from tests.lab import network
 from tests.lab.processes import Recorded, kill_all, wait_until
 
 RUN = Path("/run/nodewise-lab")
+# The registry's port where BuildKit is to pull: it knows an engine's insecure registries by their whole address, and
+# not as a network; a 20.10 takes one without http:// for https (moby, daemon/daemon.go: RegistryHosts; tried).
+PLAIN_PORT = 5999
 # `ip netns exec` remounts /sys, and the engine then misses its cgroups: hence nsenter. The shell becomes the engine.
 _BECOME = "hostname {name}; mount -t tmpfs tmpfs /run/docker; exec {engine}"
 
@@ -70,6 +73,7 @@ class Node:
                 f"--pidfile {self.run_dir}/dockerd.pid",
                 f"-H {self.docker_host}",
                 f"--insecure-registry {network.SUBNET}",
+                f"--insecure-registry http://{network.HOST}:{PLAIN_PORT}",
                 "--log-level warn --max-concurrent-downloads 2",
             )
         )

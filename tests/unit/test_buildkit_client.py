@@ -17,7 +17,7 @@ from nodewise.adapters.context import Context
 from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.recipe import ImageOrder
 from tests.building import Listener, order_of, sleeps
-from tests.product import wait_for
+from tests.lab.processes import wait_until
 
 DUMP = """
 for last; do case $previous in --iidfile) echo sha256:abc > "$last" ;; esac; previous=$last; done
@@ -186,7 +186,7 @@ def test_a_child_is_killed_with_its_own_children(tmp_path: Path) -> None:
     reporter = Reporter(Listener(end=lambda: sleeps(40401) and sleeps(40402)))
     with pytest.raises(Over):
         run_child(["/bin/sh", "-c", "sleep 40401 & sleep 40402 & wait"], os.environ, print, reporter)
-    wait_for("both to be gone", lambda: not sleeps(40401) and not sleeps(40402))
+    wait_until("its children to be gone", lambda: not sleeps(40401) and not sleeps(40402))
 
 
 def test_what_a_child_leaves_behind_with_its_outputs_is_not_waited_for() -> None:
