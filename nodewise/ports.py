@@ -76,6 +76,12 @@ class Registry(Protocol):
     def digest(self, image: ImageName) -> str:
         """What the image's tag stands for. Raises as ``tags`` does."""
 
+    def ping(self, registry: str) -> float | None:
+        """Its own time (seconds since the epoch, to the second), or None where it does not tell.
+
+        Raises UserError where it refuses the login that there is or is no registry, RetryLater.
+        """
+
 
 class Manager(Protocol):
     """One manager of the swarm by itself."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
 
 from nodewise.adapters.credentials import RegistryAuth
@@ -66,6 +67,17 @@ class OciRegistry:
         if not said:
             raise UserError(f"the registry {image.registry} does not tell the digest of {image}")
         return ImageName.parse(f"{image.repository}@{said}").digest
+
+    def ping(self, registry: str) -> float | None:
+        """The time that stands on its answer."""
+        return _time_of(self._asking.ping(registry).headers.get("Date", ""))
+
+
+def _time_of(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None
 
 
 def _tags(image: ImageName, answer: Answer) -> list[str]:

@@ -58,17 +58,38 @@ class Asking:
     def ask(self, method: str, image: ImageName, path: str, **headers: str) -> Answer:
         """The registry's good answer. Raises NotFound, UserError, RetryLater."""
         self._pauses.check(image.registry)
-        base = self._address(image.registry) or url_of(image.registry)
+        base = self._base(image.registry)
         kept = self._answers.get((method, base + path))
         known = {"If-None-Match": kept.headers["ETag"]} if kept is not None else {}
         question = Question(method, image, base, path, {**headers, **known})
-        with RegistrySession(proxied=base.startswith("https://")) as session:
+        with _session(base) as session:
             answer = self._with_login(session, question)
         if answer.status == 304 and kept is not None:
             return kept
         raise_unless_good(image, answer)
         self._keep(question, answer)
         return answer
+
+    def ping(self, registry: str) -> Answer:
+        """What it says to ``GET /v2/``, as every registry does (OCI distribution specification, end-1).
+
+        A login that there is has to be taken; without one, to be asked for it is an answer too. Raises as ``ask`` does.
+        """
+        self._pauses.check(registry)
+        login, question = self._auth(registry), Question("GET", ImageName(registry, ""), self._base(registry), "/v2/")
+        with _session(question.base) as session:
+            if login:
+                answer = self._with_login(session, question)
+            else:
+                answer = self._fetch(session, f"the registry {registry}", question, "")
+        if answer.status == 401 and login:
+            raise refused(question.image)
+        if answer.status not in (200, 401, 403):
+            raise UserError(f"{registry} answers, but not like a registry (HTTP {answer.status})")
+        return answer
+
+    def _base(self, registry: str) -> str:
+        return self._address(registry) or url_of(registry)
 
     def _with_login(self, session: RegistrySession, question: Question) -> Answer:
         """As somebody who is known already, or as nobody: then the registry says whether, and how, it wants a login."""
@@ -134,8 +155,13 @@ class Asking:
             self._answers[question.method, question.url] = answer
 
 
+def _session(base: str) -> RegistrySession:
+    return RegistrySession(proxied=base.startswith("https://"))
+
+
 def refused(image: ImageName) -> UserError:
-    return UserError(f"the registry {image.registry} refuses access to {image.path}", CREDENTIALS_HINT, "image")
+    what = f"access to {image.path}" if image.path else "its login"
+    return UserError(f"the registry {image.registry} refuses {what}", CREDENTIALS_HINT, "image")
 
 
 def raise_unless_good(image: ImageName, answer: Answer) -> None:

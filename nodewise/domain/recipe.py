@@ -37,8 +37,8 @@ class Access:
 class Source:
     """One commit of one repository. ``ref``: where to look for it on servers that give out only what a ref leads to.
 
-    ``history``: whether the commits before it are needed too, with their tags. ``lfs``: files in Git LFS are fetched; git-lfs has
-    to be there.
+    ``history``: whether the commits before it are needed too, with their tags. ``lfs``: files in Git LFS are
+    fetched; git-lfs has to be there.
     """
 
     repository: str

@@ -99,6 +99,10 @@ class Registry:
             raise NotFound(f"the registry has no repository {image.repository}", "push an image to it")
         return found
 
+    def ping(self, registry: str) -> None:
+        """As ``ports.Registry.ping``, of one that does not tell the time."""
+        self._reach(registry)
+
     def found(self, image: str) -> tuple[str, App] | None:
         """What a node would run as *image*: a key for its image store, and the app. None for no such image."""
         name = ImageName.parse(image)

@@ -43,11 +43,13 @@ def engine(off: float = 0.0, manager: bool = True, tls: bool = False) -> Iterato
 
 @contextmanager
 def registry(off: float = 0.0, status: int = 401) -> Iterator[str]:
-    """A registry that wants a login, its clock *off* by so many seconds. Gives its name."""
+    """A registry that wants a login, whichever it is, its clock *off* by so many seconds. Gives its name."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status if self.path == "/v2/" else 404)
+            known = status == 401 and "Authorization" in self.headers
+            self.send_response(200 if known else status if self.path == "/v2/" else 404)
+            self.send_header("WWW-Authenticate", "Basic")
             self.send_header("Content-Length", "0")
             self.end_headers()
 

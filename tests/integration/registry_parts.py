@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -14,9 +15,11 @@ from typing import Any
 import requests
 
 from tests.integration.gate_parts import at_work
+from tests.integration.swarm_parts import LOGIN
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+BASIC = "Basic " + base64.b64encode(f"{LOGIN['username']}:{LOGIN['password']}".encode()).decode()
 Login = tuple[str, str] | None
 
 

@@ -24,7 +24,9 @@ from nodewise.config.settings import load_settings
 from nodewise.domain.delivery import NewDelivery, Verdict
 from nodewise.testing.clock import ManualClock
 from tests.integration.doctor_parts import engine, named, registry
+from tests.integration.registry_parts import BASIC, Reply, scripted
 from tests.integration.standing_swarm import OnSwarm, service
+from tests.integration.swarm_parts import LOGIN
 from tests.integration.web_parts import serving
 from tests.unit.swarm_values import OLD
 from webhooks import recipe
@@ -214,9 +216,35 @@ def test_a_registry_that_only_a_login_names_is_asked_and_one_that_is_away_is_wor
     assert all(check.ok for check in found)
     assert {check.detail: bool(check.hint) for check in found} == {
         f"{host} answers this machine": False,
-        f"{other} answers, but not like a registry (HTTP 404)": True,
-        "127.0.0.1:1 does not answer this machine": True,
+        f"{other} answers, but not like a registry (HTTP 404) (asked from this machine)": True,
+        "the registry 127.0.0.1:1 does not answer: Connection refused (asked from this machine)": True,
     }
+
+
+def test_a_registry_is_asked_at_its_address_with_its_login(on_swarm: OnSwarm) -> None:
+    with scripted() as there:
+        there.reply = lambda a: Reply(200 if a.login == BASIC else 401, headers={"WWW-Authenticate": "Basic"})
+        at = {"address": f"http://{there.name}"}
+        logins = {"known.test": {**LOGIN, **at}, "unknown.test": {**LOGIN, **at, "password": "old"}, "open.test": at}
+        found = list(check_registries(on_swarm(config=yaml.safe_dump({"registries": logins})), []))
+    refused = f"the registry unknown.test refuses its login (asked from this machine at http://{there.name})"
+    assert {check.detail: check.hint for check in found} == {
+        "known.test answers this machine": "",
+        "open.test answers this machine": "",
+        refused: "set its login under 'registries:' in nodewise.yaml",
+    }
+    assert set(there.asked) == {"GET /v2/"}
+
+
+@pytest.mark.parametrize(("every", "told"), [("300", True), ("0", False)])
+def test_a_registry_that_only_engines_can_reach_is_told_where_catch_up_would_ask_it(
+    on_swarm: OnSwarm, every: str, told: bool
+) -> None:
+    deps = on_swarm(NODEWISE_CATCH_UP=every)
+    found = list(check_registries(deps, [f"127.0.0.1:1/web:1@{OLD}"]))
+    assert [check.ok for check in found] == [True, True][: 1 + told]
+    assert found[0].detail == "127.0.0.1:1 answers the managers"
+    assert all("'address' under 'registries:'" in check.hint for check in found[1:])
 
 
 def test_a_registry_of_a_service_is_asked_by_the_engines_and_its_clock_by_this_machine(on_swarm: OnSwarm) -> None:

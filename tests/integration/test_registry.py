@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -17,14 +16,13 @@ from nodewise.domain.errors import NodewiseError, NotFound, RetryLater, UserErro
 from nodewise.domain.images import ImageName
 from nodewise.testing import ManualClock
 from tests.integration.gate_parts import missing, trusted_nowhere
-from tests.integration.registry_parts import Asked, Reply, Scripted, push, push_index, scripted
+from tests.integration.registry_parts import BASIC, Asked, Reply, Scripted, push, push_index, scripted
 from tests.integration.swarm_parts import LOGIN, private_registry
 from tests.lab.registry import BINARY, Registry
 from tests.ports import free_port
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha256:" + "cd" * 32
-BASIC = "Basic " + base64.b64encode(f"{LOGIN['username']}:{LOGIN['password']}".encode()).decode()
 FOUND = Reply(headers={"Docker-Content-Digest": DIGEST})
 
 
@@ -158,6 +156,29 @@ def test_a_login_that_is_refused_is_not_tried_again_and_again(server: Scripted):
         assert "refuses the login" in told(lambda: registry.digest(image(server.name)), RetryLater)
         assert len([a for a in server.seen if a.login]) == 1
         clock.advance(1)
+
+
+def test_a_login_is_tried_without_an_image(server: Scripted):
+    challenge = {"WWW-Authenticate": f'Bearer realm="http://{server.name}/token",service="r"'}
+    guard = guarded(server)
+    server.reply = lambda a: Reply(401, headers=challenge) if a.path == "/v2/" and not a.login else guard(a)
+    assert asking(login=True).ping(server.name) == pytest.approx(time.time(), abs=30)
+    assert server.asked == ["GET /v2/", "GET /token?service=r", "GET /v2/"]
+    wrong = OciRegistry(lambda _: {**LOGIN, "password": "old"})
+    assert "refuses its login" in told(lambda: wrong.ping(server.name), UserError)
+    assert "refuses the login" in told(lambda: wrong.ping(server.name), RetryLater), "and is not asked again at once"
+
+
+def test_a_registry_that_wants_a_login_is_there_for_whom_has_none(server: Scripted):
+    server.reply = guarded(server)
+    assert asking().ping(server.name)
+    assert server.asked == ["GET /v2/"]
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_what_does_not_answer_like_a_registry_is_told(server: Scripted, status: int):
+    server.reply = lambda _: Reply(status)
+    assert f"not like a registry (HTTP {status})" in told(lambda: asking().ping(server.name), UserError)
 
 
 def test_without_a_login_a_repository_that_wants_one_is_told(server: Scripted):
