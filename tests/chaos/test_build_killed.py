@@ -136,7 +136,7 @@ def repository(scene: Scene, folder: Path, toll: Toll, url: str, stage: str) -> 
 
 def release(made: Repository, version: str) -> str:
     (made.clone / "www" / "version").write_text(f"{version}\n")
-    commit = made.commit(version)
+    commit = made.commit(f"{made.clone.name} {version}")  # or two repositories would have the same one
     made.git("tag", f"v{version}")
     made.git("push", "-q", "origin", "main", f"v{version}")
     return commit
@@ -154,6 +154,11 @@ def pushed(scene: Scene, commit: str) -> dict[str, Any]:
     build = wait_for(f"the build of {commit}", ended)
     assert build["state"] == "pushed", build
     return build
+
+
+def group(leader: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-g", str(leader)], capture_output=True, text=True, check=True)
+    return [int(pid) for pid in found.stdout.split()]
 
 
 @contextmanager
@@ -180,20 +185,22 @@ def test_each_is_taken_up_again(scene: Scene, repositories: dict[str, Repository
         wanted = {stage: ["built" if stage == "push" else "building"] for stage in STAGES}
         return states == wanted and toll.waiting == {"source", "image"}
 
-    with stopped(daemon[1].pid, scene.registry.pid):
+    with stopped(*group(daemon[1].pid), scene.registry.pid):
         commits = {stage: release(made, "1.1.0") for stage, made in repositories.items()}
         wait_for("each build in its stage", all_midway)
+        orphans = asking(daemon[0])
+        assert orphans
         scene.product.wait_restarted("worker", scene.product.kill("worker"))
-        wait_for("nobody to go on without its worker", lambda: not asking(daemon[0]))
+        wait_for("nobody to go on without its worker", lambda: not orphans & asking(daemon[0]))
     toll.up.set()
     ends_right(scene, services, {stage: pushed(scene, commit) for stage, commit in commits.items()})
     nothing_is_left(scene, folder)
 
 
-def asking(url: str) -> list[int]:
+def asking(url: str) -> set[int]:
     """The git processes that ask that server."""
     found = subprocess.run(["pgrep", "-f", f"^git .*{url}"], capture_output=True, text=True, check=False)
-    return [int(pid) for pid in found.stdout.split()]
+    return {int(pid) for pid in found.stdout.split()}
 
 
 def ends_right(scene: Scene, services: dict[str, str], builds: dict[str, dict[str, Any]]) -> None:

@@ -34,12 +34,13 @@ def scene(_lab: Lab, folder: Path) -> Iterator[Scene]:
     config = {
         "hooks": {"git": {"provider": "git", "secrets": [SECRET]}},
         "builds": {
-            "app": {
-                "git": str(folder / "app.git"),
+            name: {
+                "git": str(folder / f"{name}.git"),
                 "refs": ["refs/tags/v*"],
-                "image": f"{_lab.host}:{port}/built/app:{{version}}",
+                "image": f"{_lab.host}:{port}/built/{name}:{{version}}",
                 "args": {"FLAVOUR": "salty"},
             }
+            for name in ("app", "left", "right")
         },
     }
     with open_scene(
@@ -51,10 +52,15 @@ def scene(_lab: Lab, folder: Path) -> Iterator[Scene]:
 @pytest.fixture(scope="module")
 def repository(scene: Scene, folder: Path) -> Repository:
     (folder / "secret").write_text(SECRET)
-    made = Repository(folder / "app.git", folder / "clone", f"{scene.product.url}/hooks/git", folder / "secret")
-    fill(made.clone, "0")
+    made = repository_of(scene, folder, "app")
     with (made.clone / "Dockerfile").open("a") as dockerfile:
         dockerfile.write("ARG FLAVOUR\nENV FLAVOUR=$FLAVOUR\n")
+    return made
+
+
+def repository_of(scene: Scene, folder: Path, name: str) -> Repository:
+    made = Repository(folder / f"{name}.git", folder / name, f"{scene.product.url}/hooks/git", folder / "secret")
+    fill(made.clone, "0")
     return made
 
 
@@ -165,20 +171,21 @@ def held(host: str) -> Iterator[tuple[str, threading.Event]]:
             server.shutdown()
 
 
-def test_builds_wait_for_one_another_and_a_rollback_waits_for_none(scene: Scene, repository: Repository):
+def test_builds_wait_for_one_another_and_a_rollback_waits_for_none(scene: Scene, repository: Repository, folder: Path):
     service = scene.create_service("other", f"{scene.registry.address}/built/app:1.0.0", 1, checked=False)
     assert scene.deploy(service, f"{scene.registry.address}/built/app:1.1.0")["phase"] == Phase.SUCCEEDED
+    repositories = {"app": repository, **{name: repository_of(scene, folder, name) for name in ("left", "right")}}
 
     def building() -> list[str]:
-        return [b["commit"] for b in scene.product.get("builds")["builds"] if b["state"] == "building"]
+        return [b["name"] for b in scene.product.get("builds")["builds"] if b["state"] == "building"]
 
-    dockerfile = repository.clone / "Dockerfile"
-    good = dockerfile.read_text()
     with held(scene.lab.host) as (address, released):
-        dockerfile.write_text(f'{good}RUN ["/bin/wget", "-q", "-O", "/dev/null", "{address}"]\n')
-        commits = [release(repository, f"4.0.{n}") for n in range(4)]
-        dockerfile.write_text(good)
+        for each in repositories.values():
+            with (each.clone / "Dockerfile").open("a") as dockerfile:
+                dockerfile.write(f'RUN ["/bin/wget", "-q", "-O", "/dev/null", "{address}"]\n')
+        commits = [release(repositories[name], f"4.0.{n}") for n, name in enumerate(("app", "app", "left", "right"))]
         wait_for("two builds at once", lambda: len(building()) == 2)
+        assert len(set(building())) == 2, "of each repository one at a time"
         rollout = scene.product.post(f"services/{service}/rollback")["id"]
         assert scene.product.wait_rollout(rollout)["phase"] == Phase.SUCCEEDED
         assert len(building()) == 2, "it did not wait for a build to end, and no third one has begun"
