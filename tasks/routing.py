@@ -217,6 +217,11 @@ def route_code(deps: Deps, stored: StoredEvent, event: CodePushed) -> list[Match
     ]
 
 
+def _has_image(build: Build) -> bool:
+    """Whether it has made an image, or is about to, that was not removed since."""
+    return build.state not in _WITHOUT_IMAGE and build.cleaned_at is None
+
+
 def _match_build(deps: Deps, stored: StoredEvent, event: CodePushed, name: str, config: BuildConfig) -> Match:
     if not any(fnmatch.fnmatchcase(event.ref, pattern) for pattern in config.refs):
         return Match(name, f"not built: {event.ref} does not match {', '.join(config.refs)}")
@@ -225,7 +230,7 @@ def _match_build(deps: Deps, stored: StoredEvent, event: CodePushed, name: str, 
     except NodewiseError as error:
         return Match(name, f"not built: {error}")
     latest = deps.store.latest_build(name, event.ref)
-    if latest is not None and latest.commit == event.commit and latest.state not in _WITHOUT_IMAGE:
+    if latest is not None and latest.commit == event.commit and _has_image(latest):
         return Match(name, f"built already: {latest.id}")
     now = deps.clock.now()
     build = Build(

@@ -34,7 +34,7 @@ class Build:
 
     ``image`` has placeholders in it until git has been asked for what only it knows. ``inputs``: a fingerprint of all
     that the image is made of but the commit. ``builder``: the engine that has the image. ``error``: why it failed, or
-    why there is nothing to build; times are seconds since the epoch.
+    why there is nothing to build. ``cleaned_at``: when its image was removed again. Times are seconds since the epoch.
     """
 
     id: str
@@ -58,6 +58,7 @@ class Build:
     error: str = ""
     started_at: float | None = None
     ended_at: float | None = None
+    cleaned_at: float | None = None
 
     @property
     def of_branch(self) -> bool:

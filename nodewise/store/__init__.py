@@ -14,6 +14,7 @@ from nodewise.store import database as databases
 from nodewise.store import schema
 from nodewise.store.access import AccessQueries
 from nodewise.store.builds import BuildQueries
+from nodewise.store.cleaning import CleaningQueries
 from nodewise.store.database import Database
 from nodewise.store.deliveries import Accepted, DeliveryQueries
 from nodewise.store.gathering import Gathering
@@ -25,7 +26,16 @@ from nodewise.store.telling import TellingQueries
 __all__ = ["Accepted", "Lease", "Store"]
 
 
-class Store(DeliveryQueries, RolloutQueries, BuildQueries, OutboxQueries, AccessQueries, LockQueries, TellingQueries):
+class Store(
+    DeliveryQueries,
+    RolloutQueries,
+    BuildQueries,
+    CleaningQueries,
+    OutboxQueries,
+    AccessQueries,
+    LockQueries,
+    TellingQueries,
+):
     """Everything that is kept. For several threads and processes; raises RetryLater when it is out of reach."""
 
     def __init__(self, database: Database, chance: Chance, tells: bool = False) -> None:

@@ -201,6 +201,7 @@ builds = Table(
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("ended_at", Float),
+    Column("cleaned_at", Float),
     Index("ix_builds_commit", "name", "commit"),
     Index("ix_builds_digest", "digest"),
     Index("ix_builds_ref", "name", "ref"),

@@ -1,4 +1,4 @@
-"""Builds with their whole recipe, what git says of their commits, and one at a time of each repository"""
+"""Builds with their whole recipe, what git says of their commits, when they were cleaned, and one at a time"""
 
 import json
 
@@ -19,7 +19,8 @@ def upgrade() -> None:
     for name in ("author", "message", "builder"):
         op.add_column("builds", sa.Column(name, sa.Text(), nullable=False, server_default=""))
     op.add_column("builds", sa.Column("inputs", sa.String(64), nullable=False, server_default=""))
-    op.add_column("builds", sa.Column("committed_at", sa.Float()))
+    for name in ("committed_at", "cleaned_at"):
+        op.add_column("builds", sa.Column(name, sa.Float()))
     op.add_column("builds", sa.Column("recipe", sa.JSON(), nullable=False, server_default=json.dumps({})))
     c = op.get_bind()
     for row in c.execute(sa.select(builds)).all():
