@@ -76,6 +76,12 @@ class Registry(Protocol):
     def digest(self, image: ImageName) -> str:
         """What the image's tag stands for. Raises as ``tags`` does."""
 
+    def remove(self, image: ImageName) -> None:
+        """Remove what the image's digest stands for, with every tag of it. One that is gone already is no error.
+
+        Raises UserError where access is refused, or where the registry lets nobody remove anything; RetryLater.
+        """
+
     def ping(self, registry: str) -> float | None:
         """Its own time (seconds since the epoch, to the second), or None where it does not tell.
 
@@ -129,6 +135,14 @@ class Builder(Protocol):
 
     def tag(self, image_id: str, name: ImageName) -> None:
         """Give an image that is there another name. Raises RetryLater or GiveUp."""
+
+    def remove(self, name: ImageName) -> None:
+        """Take *name*, by tag or digest, off the image that has it; one without a name is removed. One that is gone
+        already, or is in use, is no error. Raises RetryLater.
+        """
+
+    def space(self) -> int | None:
+        """Bytes that are free where the engine keeps its images; None where that cannot be seen from here."""
 
     def clear(self, build: str) -> None:
         """Remove what a build whose worker was killed left there: containers and volumes, not its image, not caches."""

@@ -35,12 +35,12 @@ class Challenge:
         said = {key.lower(): value or "" for key, value in given.items()}
         return cls(scheme.lower(), *(said.get(key, "") for key in ("realm", "service", "scope")))
 
-    def url(self, path: str) -> str:
-        """Where a token is to be had that lets one read the repository *path*, or do what the registry has named.
+    def url(self, path: str, action: str = "pull") -> str:
+        """Where a token is to be had that allows *action* in the repository *path*, or what the registry has named.
 
         Without a *path* it shows who one is, and no more.
         """
-        asked = {"service": self.service, "scope": self.scope or (f"repository:{path}:pull" if path else "")}
+        asked = {"service": self.service, "scope": self.scope or (f"repository:{path}:{action}" if path else "")}
         query = urlencode({key: value for key, value in asked.items() if value})
         return f"{self.realm}{'&' if '?' in self.realm else '?'}{query}"
 

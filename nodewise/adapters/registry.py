@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from nodewise.adapters.credentials import RegistryAuth
 from nodewise.adapters.registry_asking import Asking
 from nodewise.adapters.registry_session import Answer
-from nodewise.domain.errors import UserError
+from nodewise.domain.errors import NotFound, UserError
 from nodewise.domain.images import ImageName
 
 PAGE = 1000  # tags; a registry gives fewer where it does not like that many
@@ -67,6 +67,17 @@ class OciRegistry:
         if not said:
             raise UserError(f"the registry {image.registry} does not tell the digest of {image}")
         return ImageName.parse(f"{image.repository}@{said}").digest
+
+    def remove(self, image: ImageName) -> None:
+        """Remove the manifest that the digest is of, and with it every tag that stands for it.
+
+        By the digest, never by a tag: one that has moved on is not touched. What it was made of stays until the
+        registry collects its garbage. (distribution-spec v1.1, "Deleting Manifests": 202, or 404 where it is gone.)
+        """
+        try:
+            self._asking.ask("DELETE", image, f"/v2/{image.path}/manifests/{image.digest}")
+        except NotFound:
+            pass
 
     def ping(self, registry: str) -> float | None:
         """The time that stands on its answer."""

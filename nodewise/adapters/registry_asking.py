@@ -21,6 +21,7 @@ from nodewise.domain.errors import NodewiseError, NotFound, RetryLater, UserErro
 from nodewise.domain.images import ImageName
 
 KEPT, KEPT_SIZE = 512, 65536  # answers that are kept with their ETags, and the largest of them in bytes
+NO_REMOVING = "switch deleting on there, for a CNCF Distribution 'storage.delete.enabled', or take 'keep' off the build"
 REFUSED = "it refuses the login"  # which, repeated, would lock the account
 _SOONER = 10.0  # seconds before its end that a token is not used any more
 
@@ -39,6 +40,11 @@ class Question:
     def url(self) -> str:
         return self.base + self.path
 
+    @property
+    def action(self) -> str:
+        """What a token has to allow (CNCF Distribution, docs: spec/auth/scope)."""
+        return "delete" if self.method == "DELETE" else "pull"
+
 
 class Asking:
     """See ``registry.OciRegistry``."""
@@ -52,7 +58,7 @@ class Asking:
         self._timeout = timeout
         self._pauses = Pauses(clock)
         self._lock = threading.Lock()
-        self._logins: dict[str, tuple[float, str]] = {}  # repository to when it ends, and the header's value
+        self._logins: dict[tuple[str, str], tuple[float, str]] = {}  # repository, action: its end, the header's value
         self._answers: dict[tuple[str, str], Answer] = {}
 
     def ask(self, method: str, image: ImageName, path: str, **headers: str) -> Answer:
@@ -66,6 +72,8 @@ class Asking:
             answer = self._with_login(session, question)
         if answer.status == 304 and kept is not None:
             return kept
+        if method == "DELETE":
+            raise_unless_removable(image, answer)
         raise_unless_good(image, answer)
         self._keep(question, answer)
         return answer
@@ -94,14 +102,14 @@ class Asking:
     def _with_login(self, session: RegistrySession, question: Question) -> Answer:
         """As somebody who is known already, or as nobody: then the registry says whether, and how, it wants a login."""
         registry, whom = question.image.registry, f"the registry {question.image.registry}"
-        until, known = self._logins.get(question.image.repository, (0.0, ""))
+        until, known = self._logins.get((question.image.repository, question.action), (0.0, ""))
         answer = self._fetch(session, whom, question, known if self._clock() < until else "")
         if answer.status != 401 or origin(answer.url) != origin(question.base):
             return answer
         login = self._login(session, question, answer.headers.get("WWW-Authenticate", ""))
         answer = self._fetch(session, whom, question, login)
         if answer.status == 401 and login.startswith("Basic"):
-            self._logins.pop(question.image.repository, None)
+            self._logins.pop((question.image.repository, question.action), None)
             self._pauses.failed(registry, REFUSED)
         return answer
 
@@ -115,7 +123,7 @@ class Asking:
             token, seconds = self._token(session, question, challenge, value)
             value = f"Bearer {token}"
         with self._lock:
-            self._logins[question.image.repository] = (self._clock() + seconds - _SOONER, value)
+            self._logins[question.image.repository, question.action] = (self._clock() + seconds - _SOONER, value)
         return value
 
     def _token(
@@ -125,7 +133,7 @@ class Asking:
         image = question.image
         if not challenge.realm.startswith(("https://", f"{urlsplit(question.base).scheme}://")):
             raise UserError(f"the registry {image.registry} names a token server without https")
-        asked = Question("GET", image, challenge.url(image.path))
+        asked = Question("GET", image, challenge.url(image.path, question.action))
         answer = self._fetch(session, f"the token server of {image.registry}", asked, login)
         if answer.status == 401 and login:
             self._pauses.failed(image.registry, REFUSED)
@@ -166,7 +174,7 @@ def refused(image: ImageName) -> UserError:
 
 def raise_unless_good(image: ImageName, answer: Answer) -> None:
     """What a status means. Raises NotFound, UserError, RetryLater."""
-    if answer.status == 200:
+    if answer.status in (200, 202):
         return
     if answer.status == 404:
         raise NotFound(f"the registry {image.registry} has no image {image}", "push it first, or mend the tag", "image")
@@ -175,3 +183,9 @@ def raise_unless_good(image: ImageName, answer: Answer) -> None:
     if answer.status == 429 or answer.status >= 500:
         raise RetryLater(f"the registry {image.registry} answered {answer.status}", delay=5.0)
     raise UserError(f"the registry {image.registry} answered {answer.status}: is it one?", "", "image")
+
+
+def raise_unless_removable(image: ImageName, answer: Answer) -> None:
+    """Registries that let nobody remove anything answer 405, or 400 (distribution-spec v1.1, "Deleting Manifests")."""
+    if answer.status == 405 or (answer.status == 400 and b"UNSUPPORTED" in answer.body):
+        raise UserError(f"the registry {image.registry} does not let images be removed", NO_REMOVING, "keep")

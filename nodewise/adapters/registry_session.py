@@ -66,11 +66,16 @@ class RegistrySession(requests.Session):
         headers: Mapping[str, str],
         timeout: float,
     ) -> Answer:
-        """Ask once. *whom*: how errors name it. Raises RetryLater, and UserError where it cannot be spoken to."""
+        """Ask once. *whom*: how errors name it. Raises RetryLater, and UserError where it cannot be spoken to.
+
+        Only reading follows redirects: a DELETE would come out of them as a GET, and look done (requests,
+        sessions.py: rebuild_method).
+        """
         limits = (min(_CONNECT_TIMEOUT, timeout), timeout)
+        follow = method in ("GET", "HEAD")
         try:
             with self.request(
-                method, url, headers=headers, timeout=limits, allow_redirects=True, stream=True
+                method, url, headers=headers, timeout=limits, allow_redirects=follow, stream=True
             ) as answer:
                 return Answer(answer.status_code, answer.url, answer.headers, _body(answer, whom, timeout))
         except requests.exceptions.SSLError as error:

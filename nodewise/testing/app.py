@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nodewise.domain.errors import NotFound, RetryLater
+from nodewise.domain.errors import NotFound, RetryLater, UserError
 from nodewise.domain.images import ImageName
 from nodewise.domain.swarm import ResolvedImage
 
@@ -46,12 +46,15 @@ class App:
 class Registry:
     """Every registry there is: what was pushed under which name. Also ``ports.Registry``.
 
-    ``away``: none of them answers; ``gone``: the names of those that do not, while others do.
+    ``away``: none of them answers; ``gone``: the names of those that do not, while others do; ``keeps``: of those that
+    let nobody remove anything.
     """
 
     def __init__(self) -> None:
         self.away = False
         self.gone: set[str] = set()
+        self.keeps: set[str] = set()
+        self._removed: set[tuple[str, str]] = set()  # (repository, digest); nodes that have it can still run it
         self._apps: dict[tuple[str, str], App] = {}  # (repository, digest)
         self._tags: dict[tuple[str, str], str] = {}  # (repository, tag) to digest
         self._pushed: dict[tuple[str, str], dict[str, App]] = {}  # (repository, tag) to every digest it had
@@ -67,6 +70,7 @@ class Registry:
             digest = "sha256:" + hashlib.sha256(f"{key} {number}".encode()).hexdigest()
             self._pushed[key][digest] = app
         self._apps[name.repository, digest] = app
+        self._removed.discard((name.repository, digest))
         self._tags[key] = digest
         return digest
 
@@ -83,7 +87,8 @@ class Registry:
         """As ``ports.Engine.resolve``."""
         self._reach(image.registry)
         digest = self._digest(image)
-        if digest is None or (image.repository, digest) not in self._apps:
+        key = (image.repository, digest or "")
+        if digest is None or key not in self._apps or key in self._removed:
             raise NotFound(f"the registry has no image {image}", "push it, or correct the name")
         return ResolvedImage(digest, PLATFORMS)
 
@@ -99,6 +104,16 @@ class Registry:
             raise NotFound(f"the registry has no repository {image.repository}", "push an image to it")
         return found
 
+    def remove(self, image: ImageName) -> None:
+        """As ``ports.Registry.remove``."""
+        self._reach(image.registry)
+        if image.registry in self.keeps:
+            raise UserError(f"the registry {image.registry} does not let images be removed", "switch deleting on there")
+        self._removed.add((image.repository, image.digest))
+        own = [key for key, digest in self._tags.items() if key[0] == image.repository and digest == image.digest]
+        for key in own:
+            del self._tags[key]
+
     def ping(self, registry: str) -> None:
         """As ``ports.Registry.ping``, of one that does not tell the time."""
         self._reach(registry)
@@ -108,7 +123,11 @@ class Registry:
         name = ImageName.parse(image)
         digest = self._digest(name)
         app = self._apps.get((name.repository, digest)) if digest else None
-        return None if app is None else (f"{name.repository}@{digest}", app)
+        if app is None or digest is None:
+            return None
+        if (name.repository, digest) in self._removed:
+            app = replace(app, pullable=False)
+        return f"{name.repository}@{digest}", app
 
     def behaviour(self, app: App, command: tuple[str, ...]) -> App:
         """The app that really runs, where the spec may say another command."""

@@ -88,6 +88,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.do_GET()
 
+    def do_DELETE(self) -> None:
+        self.do_GET()
+
     def _drip(self, hang: bool) -> None:
         try:
             while hang and not self.server.over.wait(0.05):

@@ -86,6 +86,31 @@ def test_what_is_not_there_is_told_by_its_name(real: str):
     assert "team/nothing" in told(lambda: asking().tags(image(real, path="team/nothing")), NotFound)
 
 
+def test_an_image_is_removed_by_its_digest_with_its_tags_and_no_other_is(real: str):
+    old = push(real, "team/old", "1.0", "also", content="old")
+    new = push(real, "team/old", "main", content="new")
+    registry, path = asking(), "team/old"
+    registry.remove(image(real, "1.0", path).pinned(old))
+    for tag in ("1.0", "also"):
+        told(lambda tag=tag: registry.digest(image(real, tag, path)), NotFound)
+    assert registry.digest(image(real, "main", path)) == new
+    registry.remove(image(real, "1.0", path).pinned(old))  # gone already
+    registry.remove(image(real, "1.0", "team/nothing").pinned(old))
+
+
+def test_a_registry_that_lets_nobody_remove_anything_is_told_with_the_way_out(tmp_path: Path):
+    need(BINARY)
+    registry = Registry(tmp_path, "127.0.0.1", free_port(), deleting=False).start()
+    try:
+        digest = push(registry.address, "team/web", "1.0")
+        named = image(registry.address).pinned(digest)
+        said = told(lambda: asking().remove(named), UserError)
+        assert all(word in said for word in (registry.address, "storage.delete.enabled"))
+        assert asking().digest(image(registry.address)) == digest
+    finally:
+        registry.stop()
+
+
 def test_a_login_is_given_where_it_is_asked_for(tmp_path: Path):
     need(BINARY)
     with private_registry("127.0.0.1", tmp_path) as private:
@@ -135,6 +160,25 @@ def test_a_token_is_fetched_with_the_login_and_used_until_it_ends(server: Script
     clock.advance(300)
     registry.digest(image(server.name))
     assert server.asked[4:] == [manifest, asked, manifest]
+
+
+def test_who_removes_asks_for_a_token_that_allows_it_and_who_reads_for_none_such(server: Scripted):
+    tokens = {"pull": "reads", "delete": "removes"}
+
+    def reply(asked: Asked) -> Reply:
+        action = "delete" if asked.method == "DELETE" else "pull"
+        if asked.path.startswith("/token"):
+            return Reply(200, {"token": tokens[asked.path.rpartition("%3A")[2]], "expires_in": 300})
+        if asked.login == f"Bearer {tokens[action]}":
+            return Reply(202) if action == "delete" else FOUND
+        return Reply(401, headers={"WWW-Authenticate": f'Bearer realm="http://{server.name}/token",service="r"'})
+
+    server.reply = reply
+    registry = asking(login=True)
+    for _ in range(2):
+        registry.remove(image(server.name).pinned(DIGEST))
+        assert registry.digest(image(server.name)) == DIGEST
+    assert [a.rpartition("%3A")[2] for a in server.asked if "/token" in a] == ["delete", "pull"]
 
 
 def test_a_token_that_is_not_taken_any_more_is_replaced(server: Scripted):
@@ -330,6 +374,22 @@ def test_a_repository_whose_tags_are_all_gone_has_none(server: Scripted):
 def test_what_is_no_list_of_tags_is_told(server: Scripted, body):
     server.reply = lambda _: Reply(200, body)
     told(lambda: asking().tags(image(server.name)), UserError)
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(405), "does not let images be removed"),
+        (Reply(400, {"errors": [{"code": "UNSUPPORTED"}]}), "does not let images be removed"),
+        (Reply(400), "answered 400"),
+        (Reply(403), "refuses access"),
+        (Reply(307, headers={"Location": "/elsewhere"}), "answered 307"),
+    ],
+)
+def test_who_cannot_remove_an_image_is_told_why_and_never_that_it_is_gone(server: Scripted, reply, words):
+    server.reply = lambda a: reply if a.path.startswith("/v2/") else Reply(200)
+    assert words in told(lambda: asking().remove(image(server.name).pinned(DIGEST)), UserError)
+    assert server.asked == [f"DELETE /v2/team/web/manifests/{DIGEST}"]
 
 
 @pytest.mark.parametrize("digest", ["", "sha256:no"])

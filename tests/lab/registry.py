@@ -18,11 +18,19 @@ BINARY = "docker-registry"
 class Registry:
     """One registry process on the lab's host address, a child of its starter."""
 
-    def __init__(self, folder: Path, host: str, port: int, endpoints: Sequence[dict[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: str,
+        port: int,
+        endpoints: Sequence[dict[str, Any]] = (),
+        deleting: bool = True,
+    ) -> None:
         self.folder = folder
         self.host = host
         self.port = port
         self.endpoints = list(endpoints)
+        self.deleting = deleting
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -73,7 +81,10 @@ class Registry:
         return {
             "version": 0.1,
             "log": {"level": "warn", "accesslog": {"disabled": True}},
-            "storage": {"filesystem": {"rootdirectory": str(self.folder / "data")}, "delete": {"enabled": True}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(self.folder / "data")},
+                "delete": {"enabled": self.deleting},
+            },
             "http": {"addr": f"{self.host}:{self.port}"},
             "notifications": {"endpoints": named},
         }
