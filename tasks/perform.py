@@ -23,6 +23,7 @@ from tasks.advance import advance, free_queued
 from tasks.app import follow_app
 from tasks.build import build
 from tasks.catch_up import catch_up
+from tasks.clean import clean
 from tasks.heartbeat import keeping_lease
 from tasks.outcome import Outcome
 from tasks.plan import plan
@@ -58,6 +59,7 @@ RULES: Mapping[Verb, Rule] = {
     Verb.WATCH: Rule(watch, lease=30.0, attempts=20),
     Verb.TELL: Rule(tell, lease=30.0, attempts=20),
     Verb.CATCH_UP: Rule(catch_up, lease=30.0, attempts=20),
+    Verb.CLEAN: Rule(clean, lease=30.0, attempts=20),
 }
 LONGEST_WAIT = 15.0
 
@@ -146,7 +148,7 @@ def _end(deps: Deps, job: Job, reason: str) -> Iterable[Job]:
             deps.store.append_build_log(found.id, f"\n{reason}\n")
             deps.store.save_build(replace(found, state=BuildState.FAILED, error=reason, ended_at=now), now)
         return ()
-    if job.verb in (Verb.WATCH, Verb.TELL, Verb.CATCH_UP):
+    if job.verb in (Verb.WATCH, Verb.TELL, Verb.CATCH_UP, Verb.CLEAN):
         return ()  # nothing hangs on it: the next one is asked for before long, or with the next change
     if job.subject.startswith("g-"):
         return _end_app(deps, job.subject, reason)

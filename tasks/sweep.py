@@ -12,12 +12,14 @@ from nodewise.domain.errors import LostRace, RetryLater
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.rollout import Cause, move
 from nodewise.intake import publish
+from tasks.clean import CLEAN
 from tasks.outcome import Outcome
 
 GRACE = 1.0  # seconds that a due job may be on its way before its message counts as lost
 AHEAD = 1.5  # seconds ahead of which the queue is told; a sweep comes every second
 HEARTBEAT = "worker"
 CATCH_UP = Job(Verb.CATCH_UP, "")
+CLEAN_EVERY = 3600.0  # seconds
 EXPIRY, EXPIRE_EVERY = "expiry", 3600.0  # seconds between two looks for what is too old to be kept
 
 log = structlog.get_logger(__name__)
@@ -26,7 +28,8 @@ log = structlog.get_logger(__name__)
 def sweep(deps: Deps, _subject: str = "") -> Outcome:
     """Publish every job that is due and not being run; set free what waits for nothing; wake what no job will.
 
-    Now and then, have the registries asked for what no webhook told of. Once an hour, drop what is too old to be kept.
+    Now and then, have the registries asked for what no webhook told of. Once an hour, have images removed that nobody
+    needs, and drop what is too old to be kept.
     """
     now = deps.clock.now()
     deps.store.beat(HEARTBEAT, now)
@@ -41,6 +44,7 @@ def sweep(deps: Deps, _subject: str = "") -> Outcome:
         deps.store.put_jobs(forgotten, now)
         jobs += forgotten
     jobs += _catch_up(deps, now)
+    jobs += _clean(deps, now)
     for job, delay in deps.store.due_jobs(now, GRACE, AHEAD):
         publish(deps, [job], delay)
     _expire(deps, now)
@@ -56,6 +60,16 @@ def _catch_up(deps: Deps, now: float) -> list[Job]:
     deps.store.put_jobs([CATCH_UP], now)
     deps.store.beat(CATCH_UP.verb, now)
     return [CATCH_UP]
+
+
+def _clean(deps: Deps, now: float) -> list[Job]:
+    """Where anybody has asked for it. As with ``_catch_up``, who asks at the same moment asks for it once."""
+    last = deps.store.last_beat(CLEAN.verb) if deps.settings.cleans else None
+    if not deps.settings.cleans or (last is not None and 0 <= now - last < CLEAN_EVERY):
+        return []
+    deps.store.put_jobs([CLEAN], now)
+    deps.store.beat(CLEAN.verb, now)
+    return [CLEAN]
 
 
 def _expire(deps: Deps, now: float) -> None:

@@ -168,6 +168,12 @@ class BuildConfig(Section):
         description="Which older builds a newer commit of the same branch ends: those that are `waiting`, those that"
         " are `running` too, or `never` any.",
     )
+    keep: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many of its images stay in the registry and on the engine that built them, beside those that a"
+        " service or a rollback needs (see docs/cleaning.md); not set: all.",
+    )
     timeout: Duration = Field(default=1800.0, gt=0, description="How long checkout and build may take together.")
     max_log: Size = Field(default=4 * 1024 * 1024, gt=0, description="How much a build may print.")
     max_context: Size = Field(default=1024**3, gt=0, description="How large the context and the source build may be.")

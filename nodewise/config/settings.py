@@ -17,8 +17,10 @@ from nodewise.config.builds import BuildConfig
 from nodewise.config.file import FileConfig, load_file
 from nodewise.config.gate_labels import server_url
 from nodewise.config.hooks import HookConfig
+from nodewise.config.readers import size
 from nodewise.config.secrets import read_secret
 from nodewise.domain.errors import UserError
+from nodewise.domain.images import ImageName
 
 PREFIX = "NODEWISE_"
 
@@ -95,6 +97,22 @@ class Settings(BaseSettings):
         description="An image with `sh` and `df`, such as busybox: with it the nodes' disks can be looked at"
         " (`nodewise.disk.min_free`).",
     )
+    build_min_free: int = Field(
+        default="1GiB",
+        validate_default=True,
+        description="How much space has to be free in the data folder, and where the engine keeps its images, before a"
+        " build begins, such as `1GiB`; 0: it is not looked at.",
+    )
+    clean_image: str = Field(
+        default="",
+        description="An image with `sh` and the `docker` client, such as `docker:cli`: with it the nodes are cleaned"
+        " of images that nothing needs any more (see docs/cleaning.md); empty: they are not.",
+    )
+    clean_socket: str = Field(
+        default="/var/run/docker.sock",
+        pattern=r"^/[^:,]+$",
+        description="Where a node's engine listens, on the node; `{{.Node.Hostname}}` is filled in by the swarm.",
+    )
     prometheus_url: str = Field(
         default="", description="The server that Prometheus gates ask, `http(s)://HOST:PORT`, without a login."
     )
@@ -108,6 +126,22 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(h.strip() for h in value.split(",") if h.strip()) if isinstance(value, str) else value
+
+    @field_validator("clean_image")
+    @classmethod
+    def _is_image(cls, value: str) -> str:
+        try:
+            return str(ImageName.parse(value)) if value else value
+        except UserError as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("build_min_free", mode="before")
+    @classmethod
+    def _measured(cls, value: object) -> object:
+        try:
+            return size(value) if isinstance(value, str) and value != "0" else value
+        except ValueError:
+            raise ValueError(f"{value!r} is no size, such as 1GiB, and not 0") from None
 
     @field_validator("prometheus_url", "public_url")
     @classmethod
@@ -150,6 +184,16 @@ class Settings(BaseSettings):
     def tells(self) -> bool:
         """Whether there is anybody to be told what becomes of rollouts and builds."""
         return bool(self.file.notifications or self.file.statuses)
+
+    @property
+    def keep(self) -> Mapping[str, int]:
+        """How many images of each build are to stay, where that is limited."""
+        return {name: build.keep for name, build in self.builds.items() if build.keep is not None}
+
+    @property
+    def cleans(self) -> bool:
+        """Whether anything is ever removed."""
+        return bool(self.clean_image or self.keep)
 
     @property
     def label_defaults(self) -> Mapping[str, str]:

@@ -22,7 +22,7 @@ AFTER = ("after",)
 AT_ONCE = 10  # nodes that pull at the same time: more would only share the registry's line
 PULLS = 3  # how often a pre-pull is tried: engines do not tell a missing image from a registry that is away
 LOG_CAP = 16_000  # characters that are kept of what a chore printed
-_ENDED = ("complete", "failed", "rejected", "orphaned", "shutdown", "remove")
+ENDED = ("complete", "failed", "rejected", "orphaned", "shutdown", "remove")
 
 
 def purpose(run: ChoreRun, node_id: str = "") -> str:
@@ -60,7 +60,7 @@ def wants_log(rollout: Rollout, helper: Helper) -> list[TaskView]:
     """The ended tasks of a chore whose output has to be read before it can be judged or kept."""
     own = helper.purpose.partition(".")[0]
     run = next((r for r in rollout.chores if purpose(r) == own and not (r.done or r.failed)), None)
-    return [t for t in helper.tasks if t.state in _ENDED] if run is not None and run.name != "prepull" else []
+    return [t for t in helper.tasks if t.state in ENDED] if run is not None and run.name != "prepull" else []
 
 
 _WORDS = {
@@ -94,7 +94,7 @@ def _nodes(chore: Chore, nodes: Mapping[str, NodeView]) -> list[NodeView]:
 def _latest(run: ChoreRun, node: NodeView, seen: Seen) -> TaskView | None:
     """The ended task of one node's job; None while there is none."""
     helper = seen.helper(purpose(run, node.id))
-    ended = [t for t in helper.tasks if t.state in _ENDED] if helper else []
+    ended = [t for t in helper.tasks if t.state in ENDED] if helper else []
     return max(ended, key=lambda t: t.at, default=None)
 
 
@@ -119,7 +119,7 @@ def _once(run: ChoreRun, helper: Helper) -> ChoreRun:
     log = helper.logs.get(task.id, "")[-LOG_CAP:]
     if task.state == "complete":
         return replace(run, done=True, detail="done", log=log)
-    if task.state in _ENDED:
+    if task.state in ENDED:
         return replace(run, failed=True, detail=task.error or f"its task is {task.state}", log=log)
     return replace(run, detail=f"task {task.state}")
 

@@ -19,7 +19,7 @@ LONGEST_NAME = 63  # a service's name is a DNS label (swarmkit, manager/controla
 _FOREIGN_LABELS = ("nodewise.", "com.docker.stack.")
 # What every engine and user's tools ignore, but a shell must find: a pre-pull only wants the image to be there.
 _HARMLESS = ("true",)
-_ONCE = {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}
+ONCE = {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}
 _DISK_FREE = ("sh", "-c", "df -Pk /host/var/lib/docker 2>/dev/null || df -Pk /host")
 
 
@@ -76,7 +76,7 @@ def chore_spec(rollout: Rollout, chore: Chore, purpose: str, node: NodeView | No
         "Name": _name(rollout, purpose),
         "Labels": _labels(plan.target, rollout.id, purpose),
         "TaskTemplate": task,
-        "Mode": dict(_ONCE),
+        "Mode": dict(ONCE),
     }
     networks = _without_aliases(copy.deepcopy(plan.target)).get("Networks")
     return {**spec, "Networks": networks} if networks else spec
@@ -100,7 +100,7 @@ def _on_node(rollout: Rollout, chore: Chore, purpose: str, node: NodeView) -> Sp
             "RestartPolicy": {"Condition": "none"},
             "Placement": {"Constraints": [f"node.id=={node.id}"], **_platforms(plan, chore)},
         },
-        "Mode": dict(_ONCE),
+        "Mode": dict(ONCE),
     }
 
 
@@ -116,11 +116,12 @@ def _labels(target: Spec, mark: str, purpose: str) -> dict[str, str]:
 
 def _name(rollout: Rollout, purpose: str) -> str:
     """Unique to this rollout, so that helpers of one that clears up are in nobody's way."""
-    end = f"-{_dns(purpose)}-{rollout.id[-5:]}"
+    end = f"-{dns_part(purpose)}-{rollout.id[-5:]}"
     return f"{rollout.service[: LONGEST_NAME - len(end)].rstrip('-_.')}{end}"
 
 
-def _dns(text: str) -> str:
+def dns_part(text: str) -> str:
+    """What of *text* may stand in the middle of a service's name."""
     return "".join(c if c.isalnum() or c == "-" else "-" for c in text.lower())[:30].strip("-")
 
 

@@ -17,6 +17,7 @@ class Verb(StrEnum):
     WATCH = "watch"  # subject: a service's id; none: all of them
     TELL = "tell"  # subject: a rollout or a build
     CATCH_UP = "catch-up"  # no subject
+    CLEAN = "clean"  # no subject
     SWEEP = "sweep"  # no subject
 
 
@@ -30,6 +31,7 @@ QUEUES: dict[Verb, str] = {
     Verb.WATCH: "jobs",
     Verb.TELL: "jobs",
     Verb.CATCH_UP: "jobs",
+    Verb.CLEAN: "jobs",
     Verb.SWEEP: "jobs",
 }
 

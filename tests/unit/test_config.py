@@ -66,6 +66,7 @@ def refused(data, tmp_path: Path) -> str:
         ({"builds": {"a": {"git": "x", "image": "r/{tga}"}}}, ["builds.a.image", "{tga}", "tag"]),
         ({"builds": {"a": {"git": "x", "image": "r/UPPER:{tag}"}}}, ["builds.a", "UPPER"]),
         (BUILD | {"dockerfile": "../x"}, ["builds.a.dockerfile", "out of the repository"]),
+        (BUILD | {"keep": 0}, ["builds.a.keep", "1"]),
         (BUILD | {"context": "/etc"}, ["builds.a.context", "/etc"]),
         (BUILD | {"timeout": "soon"}, ["builds.a.timeout", "'soon'", "30m"]),
         (BUILD | {"max_context": "1 parsec"}, ["builds.a.max_context", "500MiB"]),
@@ -188,3 +189,33 @@ def test_labels_that_contradict_each_other_are_at_their_defaults(labels):
 
 def test_every_label_has_a_meaning_and_says_what_is_allowed():
     assert all(label.meaning and label.allowed for label in LABELS.values())
+
+
+@pytest.mark.parametrize(("given", "size"), [(None, 2**30), ("300MiB", 300 * 2**20), ("0", 0)])
+def test_how_much_space_a_build_needs_is_a_size(monkeypatch: pytest.MonkeyPatch, given, size):
+    if given is not None:
+        monkeypatch.setenv("NODEWISE_BUILD_MIN_FREE", given)
+    assert load_settings().build_min_free == size
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("BUILD_MIN_FREE", "much", "1GiB"),
+        ("CLEAN_IMAGE", "Docker CLI", "image name"),
+        ("CLEAN_SOCKET", "tcp://node:2375", "CLEAN_SOCKET"),
+        ("CLEAN_SOCKET", "/run/docker.sock:ro", "CLEAN_SOCKET"),
+    ],
+)
+def test_what_cleaning_cannot_work_with_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, name, value, words):
+    monkeypatch.setenv(f"NODEWISE_{name}", value)
+    with pytest.raises(UserError, match=f"NODEWISE_{name}") as error:
+        load_settings()
+    assert words in str(error.value)
+
+
+def test_nothing_is_removed_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    assert not load_settings().cleans
+    (tmp_path / "n.yaml").write_text(yaml.safe_dump(BUILD | {"keep": 3}))
+    monkeypatch.setenv("NODEWISE_CONFIG", str(tmp_path / "n.yaml"))
+    assert (load_settings().cleans, load_settings().keep) == (True, {"a": 3})
