@@ -23,6 +23,7 @@ from nodewise.domain.recipe import Commit, ImageOrder, Recipe, Source, SourceBui
 from nodewise.domain.urls import without_login
 from tasks.outcome import DONE, Outcome
 from tasks.progress import BuildProgress, Ended, give_way
+from tasks.room import check_room
 
 WAIT = 1.0  # seconds until a build asks for its turn again: it holds no thread meanwhile, a rollback may want it
 MESSAGE = 2000  # characters of a commit's message that are kept
@@ -122,6 +123,7 @@ def _make(deps: Deps, begun: Build, checkout: Path, progress: BuildProgress) -> 
         host = _host(deps, build)
         builder = deps.builders[host]
         builder.clear(build.id)
+        check_room(deps, host)
         deps.git.checkout(source, checkout)
         progress.check()
         if recipe.source:
