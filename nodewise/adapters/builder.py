@@ -10,7 +10,7 @@ from pathlib import Path
 
 from docker.errors import APIError
 
-from nodewise.adapters import build_classic, buildkit, source_build
+from nodewise.adapters import build_classic, builder_disk, buildkit, source_build
 from nodewise.adapters.attending import Reporter, unwrapped
 from nodewise.adapters.build_engine import BuildEngine
 from nodewise.adapters.buildkit_client import clear_workplaces, find_client, offers_buildkit
@@ -94,6 +94,14 @@ class DockerBuilder:
         """Remove what a build whose worker was killed left on the engine, and of its client on this machine."""
         clear_workplaces(build)
         source_build.clear(self._engine, build)
+
+    def remove(self, name: ImageName) -> None:
+        """Take *name* off the image that has it. One that is gone already, or is in use, is no error."""
+        builder_disk.remove_image(self._engine, name)
+
+    def space(self) -> int | None:
+        """How many bytes are free where the engine keeps its images; None where that cannot be told from here."""
+        return builder_disk.free_space(self._engine)
 
     def ping(self) -> None:
         """Raises RetryLater unless the engine answers."""

@@ -8,6 +8,7 @@ from nodewise.answers.checks import Check, check_store
 from nodewise.bootstrap import Deps
 from nodewise.config.labels import read_labels
 from nodewise.config.settings import Settings
+from nodewise.domain.cleaning import is_clean_job
 from nodewise.domain.errors import NodewiseError
 from nodewise.domain.swarm import ServiceView
 
@@ -63,7 +64,7 @@ def followed_images(deps: Deps) -> list[str]:
 
 def _check_helpers(deps: Deps, helpers: list[ServiceView]) -> Iterator[Check]:
     """Helper services are shown with their rollout. One whose rollout is over is shown nowhere else."""
-    rollouts = {h.name: deps.store.rollout(h.mark) for h in helpers}
+    rollouts = {h.name: deps.store.rollout(h.mark) for h in helpers if not is_clean_job(h)}
     left = sorted(name for name, rollout in rollouts.items() if rollout is None or not rollout.phase.going)
     if left:
         yield Check("helpers", False, f"left behind: {', '.join(left)}", f"docker service rm {' '.join(left)}")

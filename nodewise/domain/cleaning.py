@@ -123,9 +123,14 @@ class Next:
     over: bool = False
 
 
+def is_clean_job(service: ServiceView) -> bool:
+    """Whether a helper service cleans a node: it belongs to no rollout."""
+    return service.helper.partition(".")[0] == PURPOSE
+
+
 def clean_jobs(services: Iterable[ServiceView], tasks: Sequence[TaskView] = ()) -> list[CleanJob]:
     """The jobs among *services*."""
-    own = [s for s in services if s.helper.partition(".")[0] == PURPOSE]
+    own = [s for s in services if is_clean_job(s)]
     ended = {t.service_id: t for t in sorted(tasks, key=lambda t: t.at) if t.state in ENDED}
     return [CleanJob(service, ended.get(service.id)) for service in own]
 

@@ -43,6 +43,7 @@ class SimulatedBuilder:
         self.built: list[ImageOrder] = []
         self.ran: list[SourceOrder] = []
         self.cleared: list[str] = []
+        self.free: int | None = None  # bytes
         self._registry = registry
         self._app_of = app_of
         self._seconds = seconds
@@ -99,6 +100,16 @@ class SimulatedBuilder:
     def clear(self, build: str) -> None:
         """Nothing is ever left here."""
         self.cleared.append(build)
+
+    def remove(self, name: ImageName) -> None:
+        """As ``ports.Builder.remove``."""
+        image_id = self._names.pop(str(name), "")
+        if image_id and image_id not in self._names.values():
+            self._images.pop(image_id, None)
+
+    def space(self) -> int | None:
+        """As ``ports.Builder.space``: what ``free`` says."""
+        return self.free
 
     def ping(self) -> None:
         """It always answers."""

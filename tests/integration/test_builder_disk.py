@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import docker
 import pytest
 
+from nodewise.adapters.build_engine import BuildEngine
 from nodewise.adapters.builder_disk import free_space, remove_image
-from nodewise.adapters.managers import Managers
 from nodewise.domain.errors import RetryLater
 from nodewise.domain.images import ImageName
 from tests.lab import app
@@ -24,8 +24,8 @@ def host(lab: Lab) -> str:
 
 
 @pytest.fixture
-def engine(host: str) -> Managers:
-    return Managers((host,), 30.0, what="builder")
+def engine(host: str) -> BuildEngine:
+    return BuildEngine(host, lambda _: None)
 
 
 @pytest.fixture
@@ -70,14 +70,14 @@ def test_a_digest_that_the_engine_does_not_have_is_gone_already(engine, image):
     remove_image(engine, image)
 
 
-def test_free_space_is_told_of_an_engine_of_this_machine_alone(engine, host):
-    assert free_space(engine, host) > 2**20
-    assert free_space(engine, "tcp://10.77.0.14:2375") is None
+def test_free_space_is_told_of_an_engine_of_this_machine_alone(engine):
+    assert free_space(engine) > 2**20
+    assert free_space(BuildEngine("tcp://10.77.0.14:2375", lambda _: None)) is None
 
 
 def test_an_engine_that_does_not_answer_is_asked_again_later():
-    away = Managers(("unix:///run/nodewise-nobody.sock",), 1.0, what="builder")
+    away = BuildEngine("unix:///run/nodewise-nobody.sock", lambda _: None)
     with pytest.raises(RetryLater):
         remove_image(away, ImageName.parse("web:1"))
     with pytest.raises(RetryLater):
-        free_space(away, "unix:///run/nodewise-nobody.sock")
+        free_space(away)
