@@ -82,9 +82,9 @@ def test_without_a_build_the_next_one_to_begin_is_waited_for_and_followed(api: A
 
 
 def test_without_a_build_the_newest_that_is_on_its_way_is_followed(api: Api, run: Run) -> None:
-    for build_id in ("b-1", "b-2"):
-        add_build(api.deps, build_id)
+    add_build(api.deps, "b-2")
     end_build(api.deps, "b-2")
+    add_build(api.deps, "b-1")
     with typed("builds", "--follow") as process:
         assert said(process) == "build b-1 of web building\n"
         end_build(api.deps, "b-1")
