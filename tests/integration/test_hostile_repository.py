@@ -6,67 +6,27 @@ error, and nothing is left behind: neither among the mirrors, nor in the machine
 
 from __future__ import annotations
 
-import base64
 import os
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from nodewise.adapters.git import GitCli
 from nodewise.domain.errors import GiveUp, NodewiseError, RetryLater
-from nodewise.domain.recipe import Access
-from tests.integration.gate_parts import at_work
-from tests.integration.git_parts import MAIN, NOWHERE, commit, git, git_http, left_in, make_repository, source
+from nodewise.domain.recipe import Access, Limits, Recipe
+from tests.building import sleeps
+from tests.integration.git_parts import MAIN, NOWHERE, commit, git, make_repository, source
+from tests.integration.hostile_parts import SECRETS, Attempt, echo, is_open, served
+from tests.integration.yard import Yard, yard
+from tests.lab.lab import Lab
 from tests.product import wait_for
 
 pytestmark = pytest.mark.seconds(10)
-
-SECRETS = ("t0ken-of-a-bot", "s3cret-in-the-environment")
-
-
-@dataclass
-class Attempt:
-    """A repository, and a client with secrets at hand. ``mark``: a command that would leave a mark."""
-
-    repository: Path
-    mirrors: Path
-    into: Path
-    marker: Path
-    access: Access
-    client: GitCli
-
-    @property
-    def mark(self) -> str:
-        return f"touch {self.marker}"
-
-    def refused(self, repository: str = "", ref: str = MAIN, commit: str = "", **more: Any) -> GiveUp:
-        """Both verbs refuse it in the same way. The error."""
-        wanted = source(repository or self.repository, commit or self.head, ref, access=self.access, **more)
-        with pytest.raises(GiveUp) as caught:
-            self.client.checkout(wanted, self.into)
-        self.check(caught.value)
-        if not more:
-            with pytest.raises(GiveUp) as looked:
-                self.client.look(wanted)
-            self.check(looked.value)
-        return caught.value
-
-    @property
-    def head(self) -> str:
-        return git(self.repository, "rev-parse", "HEAD")
-
-    def check(self, error: NodewiseError | None = None) -> None:
-        assert not self.marker.exists(), "something was run"
-        assert not any(secret in str(error) for secret in SECRETS)
-        assert left_in(self.mirrors) == []
 
 
 @pytest.fixture
@@ -305,15 +265,6 @@ def mute() -> Iterator[tuple[str, Callable[[], int]]]:
         one.close()
 
 
-def is_open(connection: socket.socket) -> bool:
-    connection.setblocking(False)
-    with suppress(BlockingIOError):
-        while connection.recv(4096):
-            pass
-        return False
-    return True
-
-
 @pytest.mark.parametrize("scheme", ["git", "http", "ssh"])
 def test_a_server_that_never_answers_is_left_in_time_by_all_processes(
     scheme: str, mute: tuple[str, Callable[[], int]], attempt: Attempt
@@ -327,40 +278,75 @@ def test_a_server_that_never_answers_is_left_in_time_by_all_processes(
     wait_for("the end of whoever talked to it", lambda: still_open() == 0)
 
 
-class _Echo(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        sent = self.headers.get("Authorization", "").removeprefix("Basic ")
-        body = f"you said {base64.b64decode(sent).decode()}".encode()
-        self.send_response(403 if sent else 401)
-        self.send_header("WWW-Authenticate", 'Basic realm="git"')
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-class _Echoing(ThreadingHTTPServer):
-    over = threading.Event()
-
-
-@contextmanager
-def echo() -> Iterator[str]:
-    with at_work(_Echoing(("127.0.0.1", 0), _Echo)) as server:
-        yield f"http://127.0.0.1:{server.server_port}/app"
-
-
-@contextmanager
-def served(repository: Path) -> Iterator[str]:
-    with git_http(repository.parent) as server:
-        yield f"{server.url}/{repository.name}"
-
-
 def test_what_a_server_says_is_shown_without_what_we_told_it(attempt: Attempt) -> None:
     """One that gives back the login that it was sent."""
     with echo() as url, pytest.raises(NodewiseError) as caught:
         attempt.client.look(source(url, NOWHERE, access=attempt.access))
     assert "***" in str(caught.value)
     attempt.check(caught.value)
+
+
+# -- what is in the tree -----------------------------------------------------------------------------
+
+
+@pytest.mark.lab
+class TestBuilding:
+    """Builds of such repositories on a real engine, by the product's own job."""
+
+    @pytest.fixture
+    def yard(self, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+        monkeypatch.setenv("DATABASE_PASSWORD", SECRETS[1])
+        with yard(lab["m1"].docker_host, tmp_path) as opened:
+            yield opened
+
+    @pytest.mark.parametrize(
+        ("links", "words"),
+        [
+            ({"Dockerfile": "/etc/passwd"}, ["Dockerfile", "leads out of the checkout"]),
+            ({"context": "/etc"}, ["context", "leads out of the checkout"]),
+            ({"context": ".."}, ["context", "leads out of the checkout"]),
+            ({".dockerignore": "/etc/shadow"}, [".dockerignore", "leads out of the checkout"]),
+        ],
+    )
+    def test_a_link_that_leads_out_is_not_followed(self, yard: Yard, links: dict[str, str], words: list[str]) -> None:
+        for name, target in links.items():
+            (yard.repository / name).unlink(missing_ok=True)
+            (yard.repository / name).symlink_to(target)
+        yard.fails(Recipe(context="context" if "context" in links else "."), *words)
+
+    def test_a_context_that_is_too_large_is_not_sent(self, yard: Yard) -> None:
+        (yard.repository / "large").write_bytes(os.urandom(2**20))
+        yard.fails(Recipe(limits=Limits(context=2**19)), "context", "512 KiB", ".dockerignore")
+
+    def test_a_link_in_the_tree_brings_nothing_of_the_machine_into_the_image(self, yard: Yard) -> None:
+        (yard.repository / "passwd").symlink_to("/etc/passwd")
+        with (yard.repository / "Dockerfile").open("a") as recipe:
+            recipe.write('COPY passwd /copied\nRUN ["/bin/sh", "-c", "cat /copied"]\n')
+        yard.fails(Recipe(), "passwd")
+
+    @pytest.mark.parametrize("where", ["image", "source"])
+    def test_an_endless_log_ends_the_build(self, yard: Yard, where: str) -> None:
+        yard.fails(yard.running("yes", where, Limits(log=65536)), "printed more than 65536 characters")
+        assert len(yard.log()) < 100_000
+
+    @pytest.mark.parametrize("where", ["image", "source"])
+    def test_a_build_that_never_ends_is_ended(self, yard: Yard, where: str) -> None:
+        yard.fails(yard.running("sleep 40501", where, Limits(seconds=8.0)), "not done after 8 s")
+        wait_for("the end of what it ran", lambda: not sleeps(40501))
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "ln -s /etc/passwd out",
+            "ln -s ../../.. out",
+            "mkdir out && mknod out/null c 1 3",
+            "mkdir out && mkfifo out/pipe",
+        ],
+    )
+    def test_what_a_source_build_leaves_is_looked_at_before_it_is_taken_back(self, yard: Yard, command: str) -> None:
+        yard.fails(yard.source(command), "out")
+
+    def test_a_source_build_has_no_rights_and_no_secrets_that_are_not_its_own(self, yard: Yard) -> None:
+        look = "env; ls /var/run/docker.sock; mount -t tmpfs none /mnt && exit 0; echo no rights; exit 3"
+        yard.fails(yard.source(look), "exit code 3", "no rights")
+        assert "docker.sock: No such file" in yard.log()
