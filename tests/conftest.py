@@ -16,7 +16,7 @@ from xdist.workermanage import WorkerController
 
 pytest_plugins = ["tests.lab.fixtures"]
 
-WORKERS = 3  # on two cores; most tests wait for the swarm
+WORKERS = 4  # on two cores; most tests wait for the swarm
 
 settings.register_profile("nodewise", settings(), deadline=None)  # no timed assertion: the machine may be busy
 settings.register_profile("deep", settings(), deadline=None, max_examples=2000)  # --hypothesis-profile=deep

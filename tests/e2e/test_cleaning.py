@@ -17,7 +17,8 @@ from tests.ports import free_port
 from tests.product import wait_for
 from tests.scene import Scene, open_scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.seconds(90)]
+# Alone: what it cleans is the whole swarm, and other tests' services would be in it.
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.slow, pytest.mark.seconds(90)]
 
 FAST = {"Monitor": 1_000_000_000}
 NODES = ("w1", "w2")

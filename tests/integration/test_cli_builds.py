@@ -15,7 +15,12 @@ from nodewise.domain.build import BuildState
 from tests.integration.web_parts import Api, Run, add_build, end_build
 
 BOTH = pytest.mark.parametrize("before", [(), ("--local",)], ids=["api", "local"])
-MAIN = "from nodewise.cli import main; main()"
+# An interrupt counts, also where the suite itself runs in the background.
+MAIN = """\
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from nodewise.cli import main
+main()"""
 
 
 @contextmanager

@@ -316,7 +316,7 @@ class TestBuilding:
 
     def test_a_context_that_is_too_large_is_not_sent(self, yard: Yard) -> None:
         (yard.repository / "large").write_bytes(os.urandom(2**20))
-        yard.fails(Recipe(limits=Limits(context=2**19)), "context", "512 KiB", ".dockerignore")
+        yard.fails(Recipe(limits=Limits(context=2**19)), "context has 5", "a build may have 0.5 MB", ".dockerignore")
 
     def test_a_link_in_the_tree_brings_nothing_of_the_machine_into_the_image(self, yard: Yard) -> None:
         (yard.repository / "passwd").symlink_to("/etc/passwd")
@@ -347,6 +347,6 @@ class TestBuilding:
         yard.fails(yard.source(command), "out")
 
     def test_a_source_build_has_no_rights_and_no_secrets_that_are_not_its_own(self, yard: Yard) -> None:
-        look = "env; ls /var/run/docker.sock; mount -t tmpfs none /mnt && exit 0; echo no rights; exit 3"
+        look = "env; ls /var/run/docker.sock || true; mount -t tmpfs none /mnt && exit 0; echo no rights; exit 3"
         yard.fails(yard.source(look), "exit code 3", "no rights")
         assert "docker.sock: No such file" in yard.log()
