@@ -28,6 +28,10 @@ _TIDYING = 60.0  # seconds
 _COMMITS = "refs/nodewise/commits"
 _WHOLE = "nodewise-history"  # a file in a mirror that has the history
 _FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
+# What is handed over to a checkout beside it is not worth being made small. Only a repository's own configuration
+# reaches the process that serves it.
+_QUICK = "[pack]\n\tcompression = 0\n\twindow = 0\n"
+_SMALL = ("pack.compression=-1", "pack.window=10")  # git's own defaults, for what stays
 _LEFT = ("*.lock", "gc.pid", "refs/**/*.lock", "objects/*.lock", "objects/info/**/*.lock", "objects/pack/*.lock")
 _LEFT_PACKS = ("objects/pack/*.keep", "objects/pack/tmp_*", "objects/pack/.tmp-*")
 
@@ -109,6 +113,8 @@ class Mirror:
         form = object_format(wanted.commit)
         git("init", "--quiet", "--bare", "--template=", f"--object-format={form}", "--", str(fresh))
         (fresh / "description").write_text(f"{redact(self.remote.url)}\n")
+        with (fresh / "config").open("a") as config:
+            config.write(_QUICK)
         if wanted.history:
             (fresh / _WHOLE).touch()
         done = do(git.bare(fresh), self._bring(git.bare(fresh), wanted, wanted.history))
@@ -205,4 +211,4 @@ def _tidy(git: Git, needed: tuple[str, ...]) -> None:
         for ref in refs[KEPT:]:
             if ref.rpartition("/")[2] not in needed:
                 git("update-ref", "-d", ref)
-        git("gc", "--auto", "--quiet", "--prune=now", settings=("gc.auto=6700",))
+        git("gc", "--auto", "--quiet", "--prune=now", settings=("gc.auto=6700", *_SMALL))

@@ -83,7 +83,7 @@ class Visit:
 def _handed_over(mirror: Git, tree: Git, found: Found) -> Found:
     """Bring the one commit from the mirror into a checkout."""
     here, fetch = tree.allowing(LOCAL), ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head")
-    here(*fetch, mirror.place[-1], found.commit, settings=("protocol.version=2",))
+    here(*fetch, mirror.place[-1], found.commit, settings=("protocol.version=2", "fetch.unpackLimit=1"))
     return found
 
 
