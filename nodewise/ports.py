@@ -82,6 +82,13 @@ class Registry(Protocol):
         Raises UserError where access is refused, or where the registry lets nobody remove anything; RetryLater.
         """
 
+    def index(self, name: ImageName, parts: Mapping[str, str]) -> str:
+        """Put an index of images that are in *name*'s repository under its tag. *parts*: platform to digest.
+
+        Returns the index's digest: of the same parts in the same order always the same. Raises UserError where access
+        is refused, or where the registry does not take it; RetryLater, also where a part is not there (yet).
+        """
+
     def ping(self, registry: str) -> float | None:
         """Its own time (seconds since the epoch, to the second), or None where it does not tell.
 

@@ -7,26 +7,29 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
 
 from nodewise.adapters.credentials import RegistryAuth
 from nodewise.adapters.registry_asking import Asking
+from nodewise.adapters.registry_index import (
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Entry,
+    digest_of,
+    entries,
+    index_of,
+)
 from nodewise.adapters.registry_session import Answer
-from nodewise.domain.errors import NotFound, UserError
+from nodewise.domain.errors import NotFound, RetryLater, UserError
 from nodewise.domain.images import ImageName
 
 PAGE = 1000  # tags; a registry gives fewer where it does not like that many
 MOST_PAGES = 100
-_MANIFESTS = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
-)
+_MANIFESTS = ", ".join((OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST))
 
 
 class OciRegistry:
@@ -78,6 +81,36 @@ class OciRegistry:
             self._asking.ask("DELETE", image, f"/v2/{image.path}/manifests/{image.digest}")
         except NotFound:
             pass
+
+    def index(self, name: ImageName, parts: Mapping[str, str]) -> str:
+        """Put the index under *name*. Its digest is that of what was sent; a registry that says another is told of.
+
+        (distribution-spec v1.1, "Pushing Manifests": 201, where it has all that the index names.)
+        """
+        index = index_of(e for platform, digest in parts.items() for e in self._entries(name, platform, digest))
+        address = f"/v2/{name.path}/manifests/{name.tag or 'latest'}"
+        answer = self._asking.ask("PUT", name, address, index.body, **{"Content-Type": index.kind})
+        said = answer.headers.get("Docker-Content-Digest", index.digest)
+        if said != index.digest:
+            raise UserError(f"the registry {name.registry} has changed the index {name}: it is {said} there")
+        return index.digest
+
+    def _entries(self, name: ImageName, platform: str, digest: str) -> list[Entry]:
+        address = f"/v2/{name.path}/manifests/{digest}"
+        try:
+            answer = self._asking.ask("GET", name, address, Accept=_MANIFESTS)
+        except NotFound:
+            what = f"the registry {name.registry} does not have {digest}, the part of {name} for {platform}"
+            raise RetryLater(what, delay=5.0) from None
+        try:
+            if digest_of(answer.body) != digest:
+                raise ValueError("these are other bytes")
+            return entries(platform, answer.headers.get("Content-Type", "").partition(";")[0].strip(), answer.body)
+        except (ValueError, KeyError, TypeError) as error:
+            what = (
+                f"the registry {name.registry} answers with no manifest for {digest}, the part for {platform}: {error}"
+            )
+            raise UserError(what) from None
 
     def ping(self, registry: str) -> float | None:
         """The time that stands on its answer."""

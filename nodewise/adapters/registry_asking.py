@@ -6,6 +6,7 @@ is no answer. A login goes to the registry and to the token server that it names
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from nodewise.domain.images import ImageName
 KEPT, KEPT_SIZE = 512, 65536  # answers that are kept with their ETags, and the largest of them in bytes
 NO_REMOVING = "switch deleting on there, for a CNCF Distribution 'storage.delete.enabled', or take 'keep' off the build"
 REFUSED = "it refuses the login"  # which, repeated, would lock the account
+_CODE = re.compile(rb'"code" ?: ?"([A-Z_]{1,40})"')
 _SOONER = 10.0  # seconds before its end that a token is not used any more
 
 
@@ -35,6 +37,7 @@ class Question:
     base: str
     path: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
     @property
     def url(self) -> str:
@@ -42,8 +45,12 @@ class Question:
 
     @property
     def action(self) -> str:
-        """What a token has to allow (CNCF Distribution, docs: spec/auth/scope)."""
-        return "delete" if self.method == "DELETE" else "pull"
+        """What a token has to allow (CNCF Distribution, docs: spec/auth/scope): who pushes may pull as well."""
+        return {"DELETE": "delete", "PUT": "pull,push"}.get(self.method, "pull")
+
+    @property
+    def reads(self) -> bool:
+        return self.method in ("GET", "HEAD")
 
 
 class Asking:
@@ -61,19 +68,21 @@ class Asking:
         self._logins: dict[tuple[str, str], tuple[float, str]] = {}  # repository, action: its end, the header's value
         self._answers: dict[tuple[str, str], Answer] = {}
 
-    def ask(self, method: str, image: ImageName, path: str, **headers: str) -> Answer:
+    def ask(self, method: str, image: ImageName, path: str, body: bytes = b"", **headers: str) -> Answer:
         """The registry's good answer. Raises NotFound, UserError, RetryLater."""
         self._pauses.check(image.registry)
         base = self._base(image.registry)
         kept = self._answers.get((method, base + path))
         known = {"If-None-Match": kept.headers["ETag"]} if kept is not None else {}
-        question = Question(method, image, base, path, {**headers, **known})
+        question = Question(method, image, base, path, {**headers, **known}, body)
         with _session(base) as session:
             answer = self._with_login(session, question)
         if answer.status == 304 and kept is not None:
             return kept
         if method == "DELETE":
             raise_unless_removable(image, answer)
+        if method == "PUT":
+            raise_unless_taken(image, answer)
         raise_unless_good(image, answer)
         self._keep(question, answer)
         return answer
@@ -147,7 +156,7 @@ class Asking:
         """Ask, and take note of how it went, for the next time."""
         headers = {**question.headers, "Authorization": login} if login else question.headers
         try:
-            answer = session.fetch(whom, question.method, question.url, headers, self._timeout)
+            answer = session.fetch(whom, question.method, question.url, headers, self._timeout, question.body)
         except NodewiseError as error:
             self._pauses.failed(question.image.registry, error.what)
             raise
@@ -155,7 +164,7 @@ class Asking:
         return answer
 
     def _keep(self, question: Question, answer: Answer) -> None:
-        if not answer.headers.get("ETag") or len(answer.body) > KEPT_SIZE:
+        if not question.reads or not answer.headers.get("ETag") or len(answer.body) > KEPT_SIZE:
             return
         with self._lock:
             if len(self._answers) >= KEPT:
@@ -174,7 +183,7 @@ def refused(image: ImageName) -> UserError:
 
 def raise_unless_good(image: ImageName, answer: Answer) -> None:
     """What a status means. Raises NotFound, UserError, RetryLater."""
-    if answer.status in (200, 202):
+    if answer.status in (200, 201, 202):
         return
     if answer.status == 404:
         raise NotFound(f"the registry {image.registry} has no image {image}", "push it first, or mend the tag", "image")
@@ -189,3 +198,10 @@ def raise_unless_removable(image: ImageName, answer: Answer) -> None:
     """Registries that let nobody remove anything answer 405, or 400 (distribution-spec v1.1, "Deleting Manifests")."""
     if answer.status == 405 or (answer.status == 400 and b"UNSUPPORTED" in answer.body):
         raise UserError(f"the registry {image.registry} does not let images be removed", NO_REMOVING, "keep")
+
+
+def raise_unless_taken(image: ImageName, answer: Answer) -> None:
+    """What is pushed and refused for itself: 400, 404 or 413, with codes (distribution-spec v1.1, "Error Codes")."""
+    if answer.status in (400, 404, 405, 413, 415, 422):
+        codes = ", ".join(sorted({code.decode() for code in _CODE.findall(answer.body)})) or f"HTTP {answer.status}"
+        raise UserError(f"the registry {image.registry} does not take an index as {image}: {codes}", "", "image")

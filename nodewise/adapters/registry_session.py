@@ -65,6 +65,7 @@ class RegistrySession(requests.Session):
         url: str,
         headers: Mapping[str, str],
         timeout: float,
+        body: bytes = b"",
     ) -> Answer:
         """Ask once. *whom*: how errors name it. Raises RetryLater, and UserError where it cannot be spoken to.
 
@@ -75,7 +76,7 @@ class RegistrySession(requests.Session):
         follow = method in ("GET", "HEAD")
         try:
             with self.request(
-                method, url, headers=headers, timeout=limits, allow_redirects=follow, stream=True
+                method, url, headers=headers, data=body or None, timeout=limits, allow_redirects=follow, stream=True
             ) as answer:
                 return Answer(answer.status_code, answer.url, answer.headers, _body(answer, whom, timeout))
         except requests.exceptions.SSLError as error:

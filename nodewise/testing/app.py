@@ -6,7 +6,7 @@ Knows no node and no task.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from nodewise.domain.errors import NotFound, RetryLater, UserError
@@ -56,6 +56,7 @@ class Registry:
         self.keeps: set[str] = set()
         self._removed: set[tuple[str, str]] = set()  # (repository, digest); nodes that have it can still run it
         self._apps: dict[tuple[str, str], App] = {}  # (repository, digest)
+        self._parts: dict[tuple[str, str], dict[str, str]] = {}  # (repository, digest) of indexes
         self._tags: dict[tuple[str, str], str] = {}  # (repository, tag) to digest
         self._pushed: dict[tuple[str, str], dict[str, App]] = {}  # (repository, tag) to every digest it had
         self._commands: dict[tuple[str, ...], App] = {}
@@ -90,7 +91,7 @@ class Registry:
         key = (image.repository, digest or "")
         if digest is None or key not in self._apps or key in self._removed:
             raise NotFound(f"the registry has no image {image}", "push it, or correct the name")
-        return ResolvedImage(digest, PLATFORMS)
+        return ResolvedImage(digest, tuple(map(_platform, self._parts.get(key, ()))) or PLATFORMS)
 
     def digest(self, image: ImageName) -> str:
         """As ``ports.Registry.digest``."""
@@ -114,6 +115,23 @@ class Registry:
         for key in own:
             del self._tags[key]
 
+    def index(self, name: ImageName, parts: Mapping[str, str]) -> str:
+        """As ``ports.Registry.index``. What nodes run of it is the first part; they pull it while it has them all."""
+        self._reach(name.registry)
+        repository = name.with_tag("")
+        for digest in parts.values():
+            try:
+                self.resolve(repository.pinned(digest))
+            except NotFound as error:
+                raise RetryLater(error.what, delay=5.0) from error
+        digest = "sha256:" + hashlib.sha256(f"{name.repository} {list(parts.items())}".encode()).hexdigest()
+        key = (name.repository, digest)
+        self._parts[key] = dict(parts)
+        self._apps[key] = self._apps[name.repository, next(iter(parts.values()))]
+        self._removed.discard(key)
+        self._tags[name.repository, name.tag or "latest"] = digest
+        return digest
+
     def ping(self, registry: str) -> None:
         """As ``ports.Registry.ping``, of one that does not tell the time."""
         self._reach(registry)
@@ -125,7 +143,8 @@ class Registry:
         app = self._apps.get((name.repository, digest)) if digest else None
         if app is None or digest is None:
             return None
-        if (name.repository, digest) in self._removed:
+        whole = {digest, *self._parts.get((name.repository, digest), {}).values()}
+        if any((name.repository, needed) in self._removed for needed in whole):
             app = replace(app, pullable=False)
         return f"{name.repository}@{digest}", app
 
@@ -141,3 +160,8 @@ class Registry:
 
     def _digest(self, image: ImageName) -> str | None:
         return image.digest or self._tags.get((image.repository, image.tag or "latest"))
+
+
+def _platform(name: str) -> dict[str, str]:
+    os, architecture, *_ = name.split("/")
+    return {"Architecture": architecture, "OS": os}

@@ -18,6 +18,7 @@ from tests.integration.gate_parts import at_work
 from tests.integration.swarm_parts import LOGIN
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 BASIC = "Basic " + base64.b64encode(f"{LOGIN['username']}:{LOGIN['password']}".encode()).decode()
 Login = tuple[str, str] | None
@@ -28,6 +29,7 @@ class Asked:
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes = b""
 
     @property
     def login(self) -> str:
@@ -69,7 +71,8 @@ class Handler(BaseHTTPRequestHandler):
     server: Scripted
 
     def do_GET(self) -> None:
-        asked = Asked(self.command, self.path, {k.lower(): v for k, v in self.headers.items()})
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        asked = Asked(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, sent)
         self.server.seen.append(asked)
         reply = self.server.reply(asked)
         body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
@@ -91,6 +94,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self.do_GET()
 
+    def do_PUT(self) -> None:
+        self.do_GET()
+
     def _drip(self, hang: bool) -> None:
         try:
             while hang and not self.server.over.wait(0.05):
@@ -108,11 +114,14 @@ def scripted(host: str = "127.0.0.1") -> Iterator[Scripted]:
         yield server
 
 
-def push(registry: str, path: str, *tags: str, content: str = "", login: Login = None) -> str:
-    """An image of one platform, under every one of *tags*; its digest."""
+def push(registry: str, path: str, *tags: str, content: str = "", login: Login = None, kind: str = MANIFEST) -> str:
+    """An image of one platform, under every one of *tags*; its digest. *kind*: its manifest's media type."""
     config = _blob(registry, path, json.dumps({"os": "linux", "made": content}).encode(), login)
     layer = _blob(registry, path, b"layer", login)
-    return _put(registry, path, MANIFEST, {"config": config, "layers": [layer]}, tags, login)
+    if kind == DOCKER_MANIFEST:
+        config["mediaType"] = "application/vnd.docker.container.image.v1+json"
+        layer["mediaType"] = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    return _put(registry, path, kind, {"config": config, "layers": [layer]}, tags, login)
 
 
 def push_index(registry: str, path: str, tag: str, digest: str) -> str:

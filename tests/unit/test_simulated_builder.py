@@ -39,6 +39,24 @@ def test_what_it_builds_it_pushes(context: Path) -> None:
         builder.build(order_of(context, dockerfile="other"), said)
 
 
+def test_an_index_is_that_of_its_parts_and_wants_all_of_them(context: Path) -> None:
+    registry, said = Registry(), Listener()
+    builder = SimulatedBuilder(registry, lambda _: App())
+    parts = {}
+    for platform, tag in (("linux/amd64", "v1-a"), ("linux/arm64", "v1-b")):
+        builder.build(order_of(context, NAME.with_tag(tag)), said)
+        parts[platform] = builder.push(NAME.with_tag(tag), said)
+    digest = registry.index(NAME, parts)
+    assert registry.digest(NAME) == digest == registry.index(NAME, parts)
+    assert digest not in parts.values()
+    assert [p["Architecture"] for p in registry.resolve(NAME).platforms] == ["amd64", "arm64"]
+    assert registry.found(str(NAME))[1].pullable
+    registry.remove(NAME.pinned(parts["linux/arm64"]))
+    assert not registry.found(str(NAME))[1].pullable
+    with pytest.raises(RetryLater, match="no image"):
+        registry.index(NAME, parts)
+
+
 def test_it_ends_while_its_time_goes_by(context: Path) -> None:
     spent: list[float] = []
     builder = SimulatedBuilder(Registry(), lambda _: App(), 60.0, spent.append)
