@@ -14,19 +14,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nodewise.bootstrap import Deps
-from nodewise.domain import naming
+from nodewise.domain import naming, platforms
 from nodewise.domain.build import Build, BuildState, fingerprint, preference, why_skip
-from nodewise.domain.errors import Conflict, NodewiseError, RetryLater
+from nodewise.domain.errors import Conflict, GiveUp, NodewiseError, RetryLater
 from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job, Verb
 from nodewise.domain.recipe import Commit, ImageOrder, Recipe, Source, SourceBuild, SourceOrder
 from nodewise.domain.urls import without_login
+from nodewise.ports import Builder
 from tasks.outcome import DONE, Outcome
 from tasks.progress import BuildProgress, Ended, give_way
 from tasks.room import check_room
 
 WAIT = 1.0  # seconds until a build asks for its turn again: it holds no thread meanwhile, a rollback may want it
 MESSAGE = 2000  # characters of a commit's message that are kept
+CANNOT_RUN = "exec format error"  # the kernel's words (ENOEXEC) for a program of another architecture
+EMULATE = "the engine's machine needs binfmt and qemu for that platform; a Dockerfile that only copies needs none"
 
 
 def build(deps: Deps, build_id: str) -> Outcome:
@@ -39,7 +42,7 @@ def build(deps: Deps, build_id: str) -> Outcome:
     try:
         give_way(deps, found, running=found.state is BuildState.BUILDING)
     except Ended as end:
-        return _end(deps, found, end)
+        return end_without_image(deps, found, end)
     if deps.store.build_ahead(found) is not None or not deps.build_slots.acquire(blocking=False):
         return Outcome(again_at=deps.clock.now() + WAIT, tried=False)
     try:
@@ -49,9 +52,9 @@ def build(deps: Deps, build_id: str) -> Outcome:
 
 
 def there(deps: Deps, build: Build) -> bool:
-    """Whether the engine that built it is still asked, and has the image."""
+    """Whether the engine that built it is still asked, and has the image: that of every platform."""
     builder = deps.builders.get(build.builder)
-    return builder is not None and builder.has_image(build.image_id)
+    return builder is not None and bool(build.image_ids) and all(map(builder.has_image, build.image_ids))
 
 
 def _in_its_turn(deps: Deps, found: Build) -> Outcome:
@@ -66,7 +69,7 @@ def _in_its_turn(deps: Deps, found: Build) -> Outcome:
             return _make(deps, begun, checkout, progress)
     except Ended as end:
         progress.flush()
-        return _end(deps, deps.store.build(found.id) or begun, end)
+        return end_without_image(deps, deps.store.build(found.id) or begun, end)
     except RetryLater as error:
         progress.flush()
         deps.store.append_build_log(found.id, f"{error}; tried again soon\n")
@@ -83,8 +86,8 @@ def _step_back(deps: Deps, build_id: str) -> None:
         deps.store.save_build(replace(left, state=BuildState.WAITING), deps.clock.now())
 
 
-def _end(deps: Deps, found: Build, end: Ended) -> Outcome:
-    """Without an image, and without a failure. What gave way to a commit that is not built after all comes back."""
+def end_without_image(deps: Deps, found: Build, end: Ended) -> Outcome:
+    """Without a failure too. What gave way to a commit that is not built after all comes back."""
     now = deps.clock.now()
     deps.store.append_build_log(found.id, f"{end.state.value}: {end.what}\n")
     deps.store.save_build(replace(found, state=end.state, error=end.what, ended_at=now), now)
@@ -120,6 +123,7 @@ def _make(deps: Deps, begun: Build, checkout: Path, progress: BuildProgress) -> 
     build, recipe = _looked(deps, begun, commit)
     made = _made_before(deps, build, progress)
     if made is None:
+        orders = [_image_order(build, recipe, checkout, platform) for platform in build.images]
         host = _host(deps, build)
         builder = deps.builders[host]
         builder.clear(build.id)
@@ -128,8 +132,7 @@ def _make(deps: Deps, begun: Build, checkout: Path, progress: BuildProgress) -> 
         progress.check()
         if recipe.source:
             builder.run(_source_order(build, recipe, recipe.source, commit, checkout), progress)
-        image_id = builder.build(_image_order(build, recipe, checkout), progress)
-        made = replace(build, builder=host, image_id=image_id)
+        made = build.made(host, [_image(builder, order, progress, build.several) for order in orders])
     jobs = (Job(Verb.PUSH, build.id),)
     deps.store.save_build(replace(made, state=BuildState.BUILT), deps.clock.now(), jobs=jobs)
     return Outcome(jobs)
@@ -172,13 +175,26 @@ def _looked(deps: Deps, begun: Build, commit: Commit) -> tuple[Build, Recipe]:
 
 
 def _made_before(deps: Deps, build: Build, progress: BuildProgress) -> Build | None:
-    """The image of an earlier build of the same commit and inputs, by the name that it is to have now."""
+    """The image of an earlier build of the same commit and inputs, by the names that it is to have now."""
     known = deps.store.same_build(build)
     if known is None or not there(deps, known):
         return None
-    deps.builders[known.builder].tag(known.image_id, ImageName.parse(build.image))
+    for image_id, name in zip(known.image_ids, build.images.values(), strict=True):
+        deps.builders[known.builder].tag(image_id, name)
     progress.line(f"not built again: {known.id} made it of the same commit")
-    return replace(build, builder=known.builder, image_id=known.image_id)
+    return build.made(known.builder, known.image_ids)
+
+
+def _image(builder: Builder, order: ImageOrder, progress: BuildProgress, several: bool) -> str:
+    """The id of the image that is built. Of *several* platforms it is said whose, in the log and in errors."""
+    if not several:
+        return builder.build(order, progress)
+    progress.line(f"image for {order.platform}")
+    try:
+        return builder.build(order, progress)
+    except GiveUp as error:
+        hint = EMULATE if CANNOT_RUN in error.what.lower() else error.hint
+        raise GiveUp(f"for {order.platform}: {error.what}", hint) from error
 
 
 def _host(deps: Deps, build: Build) -> str:
@@ -210,13 +226,14 @@ def _source_order(build: Build, recipe: Recipe, source: SourceBuild, commit: Com
     )
 
 
-def _image_order(build: Build, recipe: Recipe, checkout: Path) -> ImageOrder:
+def _image_order(build: Build, recipe: Recipe, checkout: Path, platform: str) -> ImageOrder:
+    """*platform*: one of ``build.images``."""
     assert build.started_at is not None
     return ImageOrder(
         build=build.id,
         context=checkout / recipe.context,
         dockerfile=recipe.dockerfile,
-        name=build.image,
+        name=str(build.images[platform]),
         target=recipe.target,
         args=recipe.args,
         secrets=_files(recipe),
@@ -225,8 +242,8 @@ def _image_order(build: Build, recipe: Recipe, checkout: Path) -> ImageOrder:
             "org.opencontainers.image.source": without_login(build.repository),
             "org.opencontainers.image.created": datetime.fromtimestamp(build.started_at, UTC).isoformat("T", "seconds"),
         },
-        platform=next(iter(recipe.platforms), ""),
-        cache=recipe.cache,
+        platform=platform,
+        cache=str(platforms.names(recipe.cache, recipe.platforms)[platform]) if recipe.cache else "",
         most=recipe.limits.context,
     )
 

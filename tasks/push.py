@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nodewise.bootstrap import Deps
-from nodewise.domain.build import BuildState
+from nodewise.domain.build import Build, BuildState
 from nodewise.domain.events import ImagePushed
 from nodewise.domain.images import ImageName
 from nodewise.domain.jobs import Job, Verb
-from tasks.build import there
+from tasks.build import end_without_image, there
 from tasks.outcome import DONE, Outcome
-from tasks.progress import BuildProgress
+from tasks.progress import BuildProgress, Ended
 
 
 def push(deps: Deps, build_id: str) -> Outcome:
@@ -27,12 +27,41 @@ def push(deps: Deps, build_id: str) -> Outcome:
     image = ImageName.parse(found.image)
     progress = BuildProgress(deps, found)
     try:
-        digest = deps.builders[found.builder].push(image, progress)
+        pushed = _pushed(deps, found, image, progress)
+    except Ended as end:
+        progress.flush()
+        return end_without_image(deps, found, end)
     finally:
         progress.flush()
-    event = ImagePushed(image.repository, image.tag, digest)
+    event = ImagePushed(image.repository, image.tag, pushed.digest)
     # The event comes first: after a crash in between, a second event of the same digest is collapsed.
     _, jobs = deps.store.add_event(event, f"build {build_id} of {found.commit[:12]}", deps.clock.now())
-    done = replace(found, state=BuildState.PUSHED, digest=digest, ended_at=deps.clock.now())
+    done = replace(pushed, state=BuildState.PUSHED, ended_at=deps.clock.now())
     deps.store.save_build(done, deps.clock.now())
     return Outcome(jobs)
+
+
+def _pushed(deps: Deps, build: Build, image: ImageName, progress: BuildProgress) -> Build:
+    """The build with its digest. For several platforms each is pushed, and then the index; done again, it is the same.
+
+    Each gets its name anew before: a newer commit of the branch may have it by now, and an index is of one commit.
+    """
+    builder = deps.builders[build.builder]
+    if not build.several:
+        return replace(build, digest=builder.push(image, progress))
+    _check_newest(deps, build)
+    parts: dict[str, str] = {}
+    for image_id, (platform, name) in zip(build.image_ids, build.images.items(), strict=True):
+        builder.tag(image_id, name)
+        parts[platform] = builder.push(name, progress)
+    _check_newest(deps, build)
+    digest = deps.registry.index(image, parts)
+    progress.line(f"{image.tag}: index of {', '.join(parts)}: digest: {digest}")
+    return replace(build, digest=digest, parts=parts)
+
+
+def _check_newest(deps: Deps, build: Build) -> None:
+    """Raises Ended where a newer build has brought another index under the same name: it must not go back."""
+    newest = deps.store.build_behind(build.image, "")
+    if newest is not None and newest.id > build.id:
+        raise Ended(BuildState.REPLACED, f"replaced by {newest.id}, which was pushed as {build.image} before")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from nodewise.bootstrap import Deps
 from nodewise.config.builds import BuildConfig
 from nodewise.config.labels import ServiceLabels, read_labels
-from nodewise.domain import catching_up
+from nodewise.domain import catching_up, platforms
 from nodewise.domain.build import Build, BuildState
 from nodewise.domain.delivery import StoredEvent
 from nodewise.domain.errors import NodewiseError, UserError
@@ -51,7 +51,10 @@ def told(matches: list[Match]) -> str:
 
 
 def route_image(deps: Deps, stored: StoredEvent, event: ImagePushed) -> list[Match]:
-    """Every service that runs this repository and says that it wants to follow it."""
+    """Every service that runs this repository and says that it wants to follow it. A part of an index is for none."""
+    whole = _part_of(deps, event)
+    if whole is not None:
+        return [Match(whole.name, f"left alone: tag {event.tag} is a part of {whole.image}, for one platform")]
     matches: list[Match] = []
     apps: dict[str, list[tuple[Rollout, str]]] = {}
     for service in of_the_user(deps):
@@ -69,6 +72,24 @@ def route_image(deps: Deps, stored: StoredEvent, event: ImagePushed) -> list[Mat
             matches.append(match)
     now = deps.clock.now()
     return [*matches, *(_match_app(deps, app, members, now) for app, members in apps.items())]
+
+
+def _part_of(deps: Deps, event: ImagePushed) -> Build | None:
+    """The build for several platforms that pushed this tag for one of them; registries tell of that as of any push."""
+    several = {p for config in deps.settings.builds.values() if len(config.platforms) > 1 for p in config.platforms}
+    for tag in platforms.wholes(event.tag, sorted(several)):
+        build = deps.store.build_named(_named(event.repository, tag))
+        if build is not None and build.several and event.tag in {name.tag for name in build.images.values()}:
+            return build
+    return None
+
+
+def _named(repository: str, tag: str) -> str:
+    """An image's name as builds have it; what is no name, which no build has, as it came."""
+    try:
+        return str(ImageName.parse(repository).with_tag(tag))
+    except UserError:
+        return f"{repository}:{tag}"
 
 
 def _match_app(deps: Deps, app: str, members: list[tuple[Rollout, str]], now: float) -> Match:

@@ -20,6 +20,8 @@ from nodewise.domain.recipe import Access, Limits, Recipe, SourceBuild, Supersed
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/v[0-9]+)?")
+# Other words for architectures (containerd/platforms, database.go): registries and engines compare the usual ones.
+_USUAL = {"x86_64": "amd64", "aarch64": "arm64", "armhf": "arm/v7", "armel": "arm/v6", "i386": "386"}
 SKIP = ["[skip ci]", "[ci skip]", "[skip nodewise]"]
 
 
@@ -58,6 +60,16 @@ def _variable(given: str) -> str:
 def _platform(given: str) -> str:
     if not _PLATFORM.fullmatch(given):
         raise ValueError(f"{given!r} is no platform, such as linux/amd64")
+    os, architecture, *_ = given.split("/")
+    if usual := _USUAL.get(architecture):
+        raise ValueError(f"{given} is {os}/{usual} in an image's own words")
+    return given
+
+
+def _once(given: list[str]) -> list[str]:
+    twice = next((platform for platform in given if given.count(platform) > 1), "")
+    if twice:
+        raise ValueError(f"{twice} is there twice; name each platform once")
     return given
 
 
@@ -85,6 +97,7 @@ Template = Annotated[str, AfterValidator(_known)]
 SecretName = Annotated[str, AfterValidator(_secret_name)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Platform = Annotated[str, AfterValidator(_platform)]
+Platforms = Annotated[list[Platform], BeforeValidator(as_list), AfterValidator(_once)]
 Image = Annotated[str, AfterValidator(_image)]
 Duration = Annotated[float, BeforeValidator(_measured(seconds, "a time, such as 30m"))]
 Size = Annotated[int, BeforeValidator(_measured(size, "a size, such as 500MiB"))]
@@ -152,8 +165,10 @@ class BuildConfig(Section):
         description="Names to files on the worker's machine: mounted in `RUN --mount=type=secret,id=NAME` and in the"
         " source build, in no layer and no log. Needs BuildKit.",
     )
-    platforms: Annotated[list[Platform], BeforeValidator(as_list)] = Field(
-        default=[], max_length=1, description="The platform that is built for, `os/arch`; not set: the engine's own."
+    platforms: Platforms = Field(
+        default=[],
+        description="The platforms that are built for, `os/arch`, such as `linux/amd64`; of several each has an image,"
+        " and the name stands for an index of them; not set: the engine's own.",
     )
     cache: str = Field(
         default="",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
+from nodewise.domain import platforms
+from nodewise.domain.images import ImageName
 from nodewise.domain.recipe import Commit, Recipe
 
 
@@ -33,8 +35,10 @@ class Build:
     """One build. ``name`` is its entry in the configuration file; ``version`` is for compare-and-set.
 
     ``image`` has placeholders in it until git has been asked for what only it knows. ``inputs``: a fingerprint of all
-    that the image is made of but the commit. ``builder``: the engine that has the image. ``error``: why it failed, or
-    why there is nothing to build. ``cleaned_at``: when its image was removed again. Times are seconds since the epoch.
+    that the image is made of but the commit. ``builder``: the engine that has the image. ``image_id``: see
+    ``image_ids``. ``digest``: what is rolled out; of an image for several platforms that of its index, and ``parts``
+    are the platforms with the digests of their images. ``error``: why it failed, or why there is nothing to build.
+    ``cleaned_at``: when its image was removed again. Times are seconds since the epoch.
     """
 
     id: str
@@ -55,6 +59,7 @@ class Build:
     builder: str = ""
     image_id: str = ""
     digest: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
     started_at: float | None = None
     ended_at: float | None = None
@@ -63,6 +68,25 @@ class Build:
     @property
     def of_branch(self) -> bool:
         return not self.ref.startswith("refs/tags/")
+
+    @property
+    def several(self) -> bool:
+        """Whether its image is for several platforms: an index."""
+        return len(self.recipe.platforms) > 1
+
+    @property
+    def images(self) -> dict[str, ImageName]:
+        """Platform to the name of its image. Raises UserError for a name that is none, or has placeholders left."""
+        return platforms.names(self.image, self.recipe.platforms)
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """The ids on the builder, in the order of ``images``; empty until all are built."""
+        return tuple(self.image_id.split())
+
+    def made(self, builder: str, image_ids: Iterable[str]) -> Build:
+        """The build once *builder* has all its images; *image_ids* in the order of ``images``."""
+        return replace(self, builder=builder, image_id=" ".join(image_ids))
 
 
 def fingerprint(recipe: Recipe) -> str:

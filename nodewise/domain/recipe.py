@@ -96,8 +96,9 @@ class Limits:
 class Recipe:
     """Everything about a build but its commit and the name of its image.
 
-    ``secrets``: names to paths of files. ``platforms``: ``os/arch[/variant]``; empty: the engine's own. ``cache``: an
-    image in a registry whose layers are taken where they fit, and that is written again; empty: what the engine has.
+    ``secrets``: names to paths of files. ``platforms``: ``os/arch[/variant]``, an image for each and, of several, an
+    index; empty: the engine's own. ``cache``: an image in a registry whose layers are taken where they fit, and that is
+    written again, of several platforms one for each; empty: what the engine has.
     ``paths``: patterns, of which one has to fit a changed path; empty: any change. ``skip``: words in a commit's
     message that say not to build it.
     """

@@ -72,6 +72,10 @@ class BuildQueries(TellingQueries):
         same = builds.c.digest == digest if digest else builds.c.image == image
         return self._newest(same, builds.c.state == BuildState.PUSHED.value)
 
+    def build_named(self, image: str) -> Build | None:
+        """The newest build that is to have this name, whatever became of it."""
+        return self._newest(builds.c.image == image)
+
     def save_build(self, build: Build, now: float, jobs: Iterable[Job] = ()) -> Build:
         """Save by compare-and-set, with jobs, in one transaction.
 

@@ -18,7 +18,7 @@ MAIN = "refs/heads/main"
 RECIPE = Recipe(
     args={"A": "1"},
     secrets={"npm": "/run/secrets/npm"},
-    platforms=("linux/amd64",),
+    platforms=("linux/amd64", "linux/arm64"),
     source=SourceBuild("maven:3", "mvn package", ("/root/.m2",), ("target",), {"X": "y"}),
     access=Access(key="/run/secrets/key"),
     paths=("src",),
@@ -47,6 +47,23 @@ def test_a_build_comes_back_as_it_was_saved_with_its_log(store: Store):
     log = store.build_log("b-1")
     assert "".join(text for _, text in log).startswith("one\ntwo")
     assert [text for _, text in store.build_log("b-1", after=log[1][0])] == ["three\n"]
+
+
+def test_the_ids_and_digests_of_many_platforms_come_back_in_their_order(store: Store):
+    ids = [f"sha256:{n:064x}" for n in range(9, 0, -1)]
+    parts = {f"linux/{name}": f"sha256:{n:064x}" for n, name in enumerate(("riscv64", "arm64", "amd64"))}
+    made = replace(add(store, 1).made("engine", ids), parts=parts, state=BuildState.PUSHED, digest=NEW)
+    store.save_build(made, NOW)
+    found = store.build("b-1")
+    assert (found.image_ids, list(found.parts.items())) == (tuple(ids), list(parts.items()))
+
+
+def test_the_newest_build_of_a_name_is_found_whatever_became_of_it(store: Store):
+    assert store.build_named("reg/web:1") is None
+    add(store, 1)
+    failed = store.save_build(replace(add(store, 2), state=BuildState.FAILED), NOW)
+    add(store, 3, image="reg/web:2")
+    assert store.build_named("reg/web:1") == failed
 
 
 def test_of_one_repository_one_build_is_under_way(store: Store):

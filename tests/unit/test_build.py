@@ -55,6 +55,7 @@ def test_a_marker_in_the_message_is_named():
         {"source": SOURCE},
         {"secrets": {"npm": "/x"}},
         {"platforms": ("linux/arm64",)},
+        {"platforms": ("linux/arm64", "linux/amd64")},
         {"submodules": True},
     ],
 )

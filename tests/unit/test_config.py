@@ -70,7 +70,12 @@ def refused(data, tmp_path: Path) -> str:
         (BUILD | {"context": "/etc"}, ["builds.a.context", "/etc"]),
         (BUILD | {"timeout": "soon"}, ["builds.a.timeout", "'soon'", "30m"]),
         (BUILD | {"max_context": "1 parsec"}, ["builds.a.max_context", "500MiB"]),
+        (BUILD | {"platforms": "linux/aarch64"}, ["builds.a.platforms", "linux/arm64"]),
         (BUILD | {"platforms": "amd64"}, ["builds.a.platforms", "linux/amd64"]),
+        (
+            BUILD | {"platforms": ["linux/amd64", "linux/arm64", "linux/amd64"]},
+            ["builds.a.platforms", "amd64", "twice"],
+        ),
         (BUILD | {"secrets": {"a/b": "/x"}}, ["builds.a.secrets", "a/b"]),
         (BUILD | {"supersede": "all"}, ["builds.a.supersede", "waiting"]),
         (BUILD | {"source": {"image": "maven:3", "command": "x", "cahce": "/x"}}, ["builds.a.source.cahce", "'cache'"]),
@@ -103,6 +108,13 @@ def test_what_is_wrong_in_the_file_is_named_and_no_secret_is_told(data, words, t
 )
 def test_an_image_is_named_after_the_pushed_ref(image, ref, name):
     assert BuildConfig(git="x", image=image).image_for(ref, "c" * 40) == name
+
+
+def test_a_build_may_be_for_several_platforms_and_is_for_the_engines_own_where_none_is_named():
+    platforms = ("linux/amd64", "linux/arm/v7")
+    assert BuildConfig(git="x", image="r/shop:1", platforms=list(platforms)).recipe().platforms == platforms
+    assert BuildConfig(git="x", image="r/shop:1", platforms="linux/arm64").recipe().platforms == ("linux/arm64",)
+    assert BuildConfig(git="x", image="r/shop:1").recipe().platforms == ()
 
 
 def test_a_ref_without_what_the_name_asks_for_is_refused():

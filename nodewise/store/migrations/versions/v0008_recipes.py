@@ -1,4 +1,4 @@
-"""Builds with their whole recipe, what git says of their commits, when they were cleaned, and one at a time"""
+"""Builds with their whole recipe, several platforms, what git says of their commits, cleaning, and one at a time"""
 
 import json
 
@@ -21,7 +21,9 @@ def upgrade() -> None:
     op.add_column("builds", sa.Column("inputs", sa.String(64), nullable=False, server_default=""))
     for name in ("committed_at", "cleaned_at"):
         op.add_column("builds", sa.Column(name, sa.Float()))
-    op.add_column("builds", sa.Column("recipe", sa.JSON(), nullable=False, server_default=json.dumps({})))
+    for name in ("recipe", "parts"):
+        op.add_column("builds", sa.Column(name, sa.JSON(), nullable=False, server_default=json.dumps({})))
+    _hold_several_ids()
     c = op.get_bind()
     for row in c.execute(sa.select(builds)).all():
         recipe = {name: row._mapping[name] for name in OLD}
@@ -41,3 +43,11 @@ def upgrade() -> None:
     op.create_index("ix_builds_ref", "builds", ["name", "ref"])
     op.create_index("ix_builds_event_id", "builds", ["event_id"])
     op.create_index("ix_rollouts_event_id", "rollouts", ["event_id"])
+
+
+def _hold_several_ids() -> None:
+    """Make image_id a text, by another column: SQLite alters none, and a new table would break the logs' key to it."""
+    op.add_column("builds", sa.Column("image_ids", sa.Text(), nullable=False, server_default=""))
+    op.execute("UPDATE builds SET image_ids = image_id")
+    op.drop_column("builds", "image_id")
+    op.execute("ALTER TABLE builds RENAME COLUMN image_ids TO image_id")
