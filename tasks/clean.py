@@ -44,9 +44,11 @@ def _remove_one(deps: Deps) -> bool:
             return False
         try:
             whom = image.pinned.registry
-            deps.registry.remove(image.pinned)
+            parts = retention.parts_to_go(image, known)
+            for name in (image.pinned, *parts):  # first the index: what it names is there as long as it is
+                deps.registry.remove(name)
             whom = image.builder
-            _off_builder(deps, image, known)
+            _off_builder(deps, image, parts, known)
         except NodewiseError as error:
             silent.add(whom)
             log.warning("not_cleaned", build=image.id, image=str(image.pinned), reason=str(error))
@@ -57,14 +59,14 @@ def _remove_one(deps: Deps) -> bool:
         return True
 
 
-def _off_builder(deps: Deps, image: Pushed, known: Records) -> None:
+def _off_builder(deps: Deps, image: Pushed, parts: list[ImageName], known: Records) -> None:
     """From the engine that built it, if that is still asked. A name that is a newer image's stays."""
     builder = deps.builders.get(image.builder)
     if builder is None:
         return
-    builder.remove(image.pinned)
-    if not retention.name_is_shared(image, known):
-        builder.remove(ImageName.parse(image.image))
+    names = [] if retention.name_is_shared(image, known) else image.names
+    for name in (*(parts if image.parts else (image.pinned,)), *names):
+        builder.remove(name)
 
 
 def _told(image: Pushed) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nodewise.domain import platforms
 from nodewise.domain.errors import UserError
 from nodewise.domain.images import ImageName
 from nodewise.domain.model import Rollout
@@ -30,18 +31,26 @@ class Shipped:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """The image of one build that was pushed and not cleaned. ``builder``: the engine that made it."""
+    """The image of one build that was pushed and not cleaned. ``builder``: the engine that made it. ``parts``: as in
+    ``Build``.
+    """
 
     id: str
     name: str
     image: str
     digest: str
     builder: str
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pinned(self) -> ImageName:
         """The image by its digest alone."""
         return ImageName.parse(self.image).with_tag("").pinned(self.digest)
+
+    @property
+    def names(self) -> list[ImageName]:
+        """What its builder calls it: for several platforms, one name for each."""
+        return list(platforms.names(self.image, self.parts).values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,8 @@ def needed(records: Records) -> Needed:
         elif repository := _repository(name):
             repositories.add(repository)
     digests.update(_kept(records))
-    return Needed(frozenset(digests), frozenset(repositories))
+    parts = {digest for p in records.pushed if p.digest in digests for digest in p.parts.values()}
+    return Needed(frozenset(digests | parts), frozenset(repositories))
 
 
 def to_go(records: Records) -> list[Pushed]:
@@ -95,6 +105,14 @@ def to_go(records: Records) -> list[Pushed]:
     stays = needed(records)
     counted = (p for p in reversed(records.pushed) if p.name in records.keep and p.name not in records.building)
     return [p for p in counted if p.digest and p.pinned not in stays]
+
+
+def parts_to_go(image: Pushed, records: Records) -> list[ImageName]:
+    """What goes with an index that goes: the images in it, but for those that another build has as well."""
+    stays = needed(records)
+    others = {d for p in records.pushed if p.digest != image.digest for d in (p.digest, *p.parts.values())}
+    found = [image.pinned.pinned(digest) for digest in image.parts.values() if digest not in others]
+    return [part for part in found if part not in stays]
 
 
 def name_is_shared(image: Pushed, records: Records) -> bool:

@@ -15,7 +15,7 @@ from nodewise.store.schema import builds, releases
 _ENDED = [state.value for state in BuildState if state.terminal]
 _SHIPPED = select(releases.c.service, releases.c.number, releases.c.image, releases.c.state)
 _PUSHED = (
-    select(builds.c.id, builds.c.name, builds.c.image, builds.c.digest, builds.c.builder)
+    select(builds.c.id, builds.c.name, builds.c.image, builds.c.digest, builds.c.builder, builds.c.parts)
     .where(builds.c.state == BuildState.PUSHED.value, builds.c.cleaned_at.is_(None))
     .order_by(builds.c.id.desc())
 )
@@ -35,7 +35,7 @@ class CleaningQueries:
     def pushed(self) -> list[Pushed]:
         """The images of builds that were pushed and not cleaned, newest first."""
         with self._db.read() as c:
-            return [Pushed(r.id, r.name, r.image, r.digest, r.builder) for r in c.execute(_PUSHED)]
+            return [Pushed(r.id, r.name, r.image, r.digest, r.builder, r.parts) for r in c.execute(_PUSHED)]
 
     def building(self) -> set[str]:
         """The names of the builds of which one has not ended."""

@@ -44,6 +44,14 @@ def test_pushed_are_builds_with_an_image_in_a_registry_newest_first(store: Store
     ]
 
 
+def test_an_index_is_pushed_with_its_parts_in_their_order(store: Store):
+    push(store, 1)
+    parts = {"linux/riscv64": OLD, "linux/amd64": NEW}
+    store.save_build(replace(store.build("b-1"), parts=parts), NOW)
+    (pushed,) = store.pushed()
+    assert list(pushed.parts.items()) == list(parts.items())
+
+
 @pytest.mark.parametrize("state", BuildState)
 def test_a_build_is_under_way_until_it_has_ended(store: Store, state: BuildState):
     store.save_build(replace(add(store, 1), state=state), NOW)

@@ -191,6 +191,25 @@ def test_a_rollout_under_way_keeps_both_its_ends(tmp_path):
         assert left(w, images) == ["1.0.0", "1.2.0", "1.4.0"]
 
 
+def test_an_index_takes_the_images_of_its_platforms_along_and_one_that_stays_keeps_them(tmp_path):
+    with cleaned(tmp_path) as w:
+        shared, names, wholes = w.image("shared"), [], []
+        w.swarm.push(shared, App(start=0.3))
+        for tag in ("1.0.0", "1.1.0"):
+            own = w.image(f"{tag}-linux-amd64")
+            parts = {"linux/amd64": w.swarm.push(own, App()), "linux/arm64": ImageName.parse(w.pinned(shared)).digest}
+            digest = w.swarm.registry.index(ImageName.parse(w.image(tag)), parts)
+            add_build(w, tag, w.image(tag), digest, parts=parts)
+            names += [f"{w.image(tag)}@{digest}", w.pinned(own)]
+            wholes.append(f"{REGISTRY}/web:{tag}-linux-")
+            w.clock.advance(1)
+        hour(w)
+        assert left(w, [*names, w.pinned(shared)]) == ["1.1.0", "1.1.0-linux-amd64", "shared"]
+        own = ImageName.parse(names[1])
+        assert disk(w).removed == [str(own.with_tag("").pinned(own.digest)), f"{wholes[0]}amd64", f"{wholes[0]}arm64"]
+        w.service("web", names[2], replicas=1)
+
+
 def test_a_tag_that_has_moved_on_stays_with_the_newer_image(tmp_path):
     with cleaned(tmp_path) as w:
         main = w.image("main")

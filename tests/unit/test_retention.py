@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from nodewise.domain.images import ImageName
 from nodewise.domain.release import ReleaseState
-from nodewise.domain.retention import RELEASES, Pushed, Records, Shipped, name_is_shared, needed, repositories, to_go
+from nodewise.domain.retention import (
+    RELEASES,
+    Pushed,
+    Records,
+    Shipped,
+    name_is_shared,
+    needed,
+    parts_to_go,
+    repositories,
+    to_go,
+)
 from nodewise.domain.rollout import Phase
 from nodewise.domain.swarm import ServiceView
 from tests.unit.swarm_values import rollout, spec
@@ -285,3 +295,33 @@ def test_what_is_removed_leaves_nothing_more_to_remove(records: Records):
 def test_a_rollout_that_begins_takes_nothing_off_what_is_needed(records: Records, number: int):
     begun = replace(records, rollouts=[*records.rollouts, replace(rollout(), requested=number)])
     assert needed(records) <= needed(begun)
+
+
+# -- several platforms -----------------------------------------------------------------------------
+
+
+def several(number: int, arm: int | None = None) -> Pushed:
+    """An index of two images: digests 100 + *number*, and 200 + *number* or *arm*."""
+    parts = {"linux/amd64": digest(100 + number), "linux/arm64": digest(200 + number if arm is None else arm)}
+    return replace(build(number), parts=parts)
+
+
+def test_an_index_takes_its_parts_along_and_what_is_kept_keeps_its_own():
+    records = Records(pushed=[several(2), several(1)], keep={"shop": 1})
+    assert going(records) == ["b-001"]
+    assert {digest(2), digest(102), digest(202)} == needed(records).digests
+    gone = [ImageName.parse(f"reg.test/shop@{digest(n)}") for n in (101, 201)]
+    assert parts_to_go(several(1), records) == gone
+    assert [str(name) for name in several(1).names] == ["reg.test/shop:1-linux-amd64", "reg.test/shop:1-linux-arm64"]
+
+
+@pytest.mark.parametrize("other", [several(2, arm=201), build(2, made=201)])
+def test_a_part_that_another_build_has_as_well_stays(other):
+    records = Records(pushed=[other, several(1)], keep={"shop": 1})
+    assert [p.digest for p in parts_to_go(several(1), records)] == [digest(101)]
+
+
+def test_a_part_that_a_service_runs_by_itself_stays():
+    records = Records(pushed=[several(2), several(1)], keep={"shop": 1}, services=[service(image(201))])
+    assert going(records) == ["b-001"]
+    assert [p.digest for p in parts_to_go(several(1), records)] == [digest(101)]
