@@ -2,6 +2,9 @@
 
 An engine stops a classic build whose connection is gone (moby, api/server/router/build: the request's context), and
 removes the container of its running step. Build arguments go in the address of the request.
+
+Its cache mixes up platforms where an image begins with ``FROM scratch`` (tried with 20.10; mended in 24.0.9 and 25.0.2
+with CVE-2024-24557).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodewise.adapters.attending import Reporter
-from nodewise.adapters.build_engine import BuildEngine
+from nodewise.adapters.build_engine import BuildEngine, is_for
 from nodewise.adapters.buildlog import BuildLog
 from nodewise.adapters.context import Context
 from nodewise.adapters.docker_errors import base_error
@@ -31,12 +34,21 @@ def build(engine: BuildEngine, order: ImageOrder, context: Context, reporter: Re
         raise GiveUp(
             f"the build has secrets ({', '.join(sorted(order.secrets))}), the classic builder none", NO_SECRETS
         )
-    known = _cached(engine, order, reporter)
+    params = _params(order, context, _cached(engine, order, reporter))
+    built = _build(engine, order, context, reporter, params)
+    if order.platform and not is_for(engine.image(built), order.platform):
+        reporter.line(f"what the engine has in its cache is not for {order.platform}: built again without it")
+        built = _build(engine, order, context, reporter, {**params, "nocache": True})
+    return built
+
+
+def _build(
+    engine: BuildEngine, order: ImageOrder, context: Context, reporter: Reporter, params: Mapping[str, Any]
+) -> str:
     reader = BuildLog(reporter.mask)
     registries = context.registries() | {ImageName.parse(order.name).registry}
     headers = {"Content-Type": "application/tar", **engine.registry_config(registries)}
     with context.tar(reporter) as body:
-        params = _params(order, context, known)
         engine.follow("/build", "", reader, reporter, params=params, headers=headers, data=body)
     if reader.error:
         raise _error(reader)

@@ -160,6 +160,13 @@ class BuildEngine:
         return {"X-Registry-Auth": encoded(auth_config(self.auth, name.registry) or {})}
 
 
+def is_for(image: Mapping[str, Any], platform: str) -> bool:
+    """Whether an image, as ``inspect`` gives it, is for *platform*. A variant counts where both name one."""
+    wanted = platform.split("/")
+    found = [str(image.get(name) or "") for name in ("Os", "Architecture", "Variant")]
+    return all(not said or said == asked for said, asked in zip(found, wanted, strict=False))
+
+
 def checked(client: Client, response: Any) -> Any:
     """*response*, unless it is a refusal. Raises APIError."""
     client._raise_for_status(response)

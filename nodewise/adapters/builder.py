@@ -12,7 +12,7 @@ from docker.errors import APIError
 
 from nodewise.adapters import build_classic, builder_disk, buildkit, source_build
 from nodewise.adapters.attending import Reporter, unwrapped
-from nodewise.adapters.build_engine import BuildEngine
+from nodewise.adapters.build_engine import BuildEngine, is_for
 from nodewise.adapters.buildkit_client import clear_workplaces, find_client, offers_buildkit
 from nodewise.adapters.context import Context
 from nodewise.adapters.credentials import RegistryAuth
@@ -59,7 +59,11 @@ class DockerBuilder:
             built = buildkit.build(self._engine, program, order, context, reporter)
         else:
             built = build_classic.build(self._engine, order, context, reporter)
-        image_id = str(self._engine.image(built)["Id"])
+        image = self._engine.image(built)
+        if order.platform and not is_for(image, order.platform):
+            what = f"the image came out for {image.get('Os')}/{image.get('Architecture')}, not for {order.platform}"
+            raise GiveUp(what, "is its base image there for that platform?")
+        image_id = str(image["Id"])
         if order.cache:
             self._keep(image_id, order.cache, reporter)
         return image_id

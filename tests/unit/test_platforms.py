@@ -1,9 +1,10 @@
-"""What the images for several platforms are called."""
+"""What the images for several platforms are called, and whether an image is for one."""
 
 from __future__ import annotations
 
 import pytest
 
+from nodewise.adapters.build_engine import is_for
 from nodewise.domain import platforms
 from nodewise.domain.errors import UserError
 
@@ -39,3 +40,18 @@ def test_a_name_that_gets_too_long_is_told():
 )
 def test_a_tag_tells_whose_part_it_may_be(tag, found):
     assert list(platforms.wholes(tag, (AMD, ARM, OLD))) == found
+
+
+@pytest.mark.parametrize(
+    ("architecture", "variant", "platform", "fits"),
+    [
+        ("arm64", "", ARM, True),
+        ("amd64", "", ARM, False),
+        ("arm64", "v8", ARM, True),
+        ("arm", "v7", OLD, True),
+        ("arm", "v6", OLD, False),
+        ("arm", "", OLD, True),
+    ],
+)
+def test_what_an_engine_says_of_an_image_is_held_against_the_platform(architecture, variant, platform, fits):
+    assert is_for({"Os": "linux", "Architecture": architecture, "Variant": variant}, platform) is fits
