@@ -32,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scene(_lab: Lab, folder: Path) -> Iterator[Scene]:
     port = free_port(_lab.host)
     config = {
+        "registries": {f"{_lab.host}:{port}": {"address": f"http://{_lab.host}:{port}"}},
         "hooks": {"git": {"provider": "git", "secrets": [SECRET]}},
         "builds": {
             name: {
@@ -39,8 +40,9 @@ def scene(_lab: Lab, folder: Path) -> Iterator[Scene]:
                 "refs": ["refs/tags/v*"],
                 "image": f"{_lab.host}:{port}/built/{name}:{{version}}",
                 "args": {"FLAVOUR": "salty"},
+                "platforms": ["linux/amd64", "linux/arm64"] if name == "both" else [],
             }
-            for name in ("app", "left", "right")
+            for name in ("app", "left", "right", "both")
         },
     }
     with open_scene(
@@ -136,6 +138,21 @@ def test_a_build_that_fails_says_why_and_starts_nothing(scene: Scene, repository
     assert "exit code: 7" in failed["error"]
     assert "this cannot work" in scene.product.get(f"builds/{failed['id']}/log")
     assert scene.rows("SELECT * FROM rollouts WHERE image LIKE '%3.0.0%'") == []
+
+
+def test_a_build_for_two_platforms_is_rolled_out_as_one_index(scene: Scene, folder: Path):
+    """The app's RUN needs no emulator here, whatever the platform: the busybox that it runs is this machine's own."""
+    made = repository_of(scene, folder, "both")
+    first = built(scene, release(made, "1.0.0"))
+    assert first["state"] == "pushed", first
+    service = scene.create_service("both", first["image"], 2, checked=False, update={"Monitor": 1_000_000_000})
+    second = built(scene, release(made, "1.1.0"))
+    ended = scene.rollout_to(service, "1.1.0")
+    assert ended["phase"] == Phase.SUCCEEDED
+    assert second["digest"] in ended["to_image"]
+    scene.runs_everywhere(service, "1.1.0", 2)
+    placement = scene.client().inspect_service(service)["Spec"]["TaskTemplate"]["Placement"]
+    assert [p["Architecture"] for p in placement["Platforms"]] == ["amd64", "arm64"]
 
 
 def test_a_registry_that_is_away_is_waited_for(scene: Scene, repository: Repository):
