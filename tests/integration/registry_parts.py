@@ -6,14 +6,20 @@ import base64
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 import requests
 
+from nodewise.adapters.registry import OciRegistry
+from nodewise.domain.errors import NodewiseError
+from nodewise.domain.images import ImageName
+from nodewise.testing import ManualClock
 from tests.integration.gate_parts import at_work
 from tests.integration.swarm_parts import LOGIN
 
@@ -148,3 +154,27 @@ def _blob(registry: str, path: str, data: bytes, login: Login) -> dict[str, Any]
     where = f"{begun.headers['Location']}&digest={digest}"
     requests.put(where, data, headers={"Content-Type": "x/y"}, auth=login, timeout=20).raise_for_status()
     return {"mediaType": "application/octet-stream", "digest": digest, "size": len(data)}
+
+
+DIGEST = "sha256:" + "ab" * 32
+OTHER = "sha256:" + "cd" * 32
+FOUND = Reply(headers={"Docker-Content-Digest": DIGEST})
+
+
+def asking(login: bool = False, clock: ManualClock | None = None, timeout: float = 10.0) -> OciRegistry:
+    return OciRegistry(
+        lambda _: LOGIN if login else None, clock=(clock or ManualClock(time.time())).now, timeout=timeout
+    )
+
+
+def image(registry: str, tag: str = "1.0", path: str = "team/web") -> ImageName:
+    return ImageName.parse(f"{registry}/{path}:{tag}")
+
+
+def told(ask: Callable[[], object], kind: type[NodewiseError]) -> str:
+    """What is said to the user; no secret is in it."""
+    with pytest.raises(kind) as error:
+        ask()
+    assert type(error.value) is kind
+    assert LOGIN["password"] not in str(error.value)
+    return str(error.value)

@@ -9,21 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters.pauses import DAY, FIRST
+from nodewise.adapters.pauses import FIRST
 from nodewise.adapters.registry import OciRegistry
 from nodewise.adapters.registry_session import LARGEST, url_of
-from nodewise.domain.errors import NodewiseError, NotFound, RetryLater, UserError
-from nodewise.domain.images import ImageName
+from nodewise.domain.errors import NotFound, RetryLater, UserError
 from nodewise.testing import ManualClock
 from tests.integration.gate_parts import missing, trusted_nowhere
-from tests.integration.registry_parts import BASIC, Asked, Reply, Scripted, push, push_index, scripted
+from tests.integration.registry_parts import (
+    BASIC,
+    DIGEST,
+    FOUND,
+    Asked,
+    Reply,
+    Scripted,
+    asking,
+    image,
+    push,
+    push_index,
+    scripted,
+    told,
+)
 from tests.integration.swarm_parts import LOGIN, private_registry
 from tests.lab.registry import BINARY, Registry
 from tests.ports import free_port
-
-DIGEST = "sha256:" + "ab" * 32
-OTHER = "sha256:" + "cd" * 32
-FOUND = Reply(headers={"Docker-Content-Digest": DIGEST})
 
 
 def need(*programs: str) -> None:
@@ -31,25 +39,6 @@ def need(*programs: str) -> None:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-
-
-def asking(login: bool = False, clock: ManualClock | None = None, timeout: float = 10.0) -> OciRegistry:
-    return OciRegistry(
-        lambda _: LOGIN if login else None, clock=(clock or ManualClock(time.time())).now, timeout=timeout
-    )
-
-
-def image(registry: str, tag: str = "1.0", path: str = "team/web") -> ImageName:
-    return ImageName.parse(f"{registry}/{path}:{tag}")
-
-
-def told(ask: Callable[[], object], kind: type[NodewiseError]) -> str:
-    """What is said to the user; no secret is in it."""
-    with pytest.raises(kind) as error:
-        ask()
-    assert type(error.value) is kind
-    assert LOGIN["password"] not in str(error.value)
-    return str(error.value)
 
 
 # -- a real one ------------------------------------------------------------------------------------
@@ -269,77 +258,6 @@ def test_certificates_are_checked_and_no_login_leaves_tls(server: Scripted, monk
         registry = OciRegistry(lambda _: LOGIN, lambda _: f"https://{server.name}")
         assert registry.digest(image("registry.test", "open")) == DIGEST
         assert "without https" in told(lambda: registry.digest(image(server.name)), UserError)
-
-
-# -- manners ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("status", "headers", "seconds"),
-    [
-        (429, {"Retry-After": "120"}, 120),
-        (503, {"Retry-After": "120"}, 120),
-        (429, {"Retry-After": "99999999"}, DAY),
-        (429, {"RateLimit-Reset": "90"}, 90),
-        (429, {}, FIRST),
-        (429, {"Retry-After": "soon"}, FIRST),
-        (500, {}, FIRST),
-        (200, {"Docker-Content-Digest": DIGEST, "RateLimit-Remaining": "2;w=3600"}, 3600),
-        (200, {"Docker-Content-Digest": DIGEST, "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60"}, 60),
-    ],
-)
-def test_a_registry_is_not_asked_again_before_it_says_so(server: Scripted, status, headers, seconds):
-    server.reply = lambda _: Reply(status, headers=headers)
-    clock = ManualClock(time.time())
-    registry = asking(clock=clock)
-    if status == 200:
-        assert registry.digest(image(server.name)) == DIGEST
-    else:
-        told(lambda: registry.digest(image(server.name)), RetryLater)
-    clock.advance(seconds - 2)
-    assert "is not asked for another 2 s" in told(lambda: registry.tags(image(server.name)), RetryLater)
-    server.reply = lambda _: FOUND
-    clock.advance(3)
-    assert registry.digest(image(server.name)) == DIGEST
-    assert len(server.seen) == 2
-
-
-def test_a_limit_with_room_left_stops_nobody(server: Scripted):
-    server.reply = lambda _: Reply(headers={"Docker-Content-Digest": DIGEST, "RateLimit-Remaining": "76;w=21600"})
-    registry = asking()
-    assert registry.digest(image(server.name)) == registry.digest(image(server.name)) == DIGEST
-
-
-def test_a_registry_that_fails_is_asked_less_and_less_often_and_others_as_before(server: Scripted):
-    clock = ManualClock(time.time())
-    registry = asking(clock=clock)
-    gone = image(f"127.0.0.1:{free_port()}")
-    server.reply = lambda _: FOUND
-    for pause in (FIRST, 2 * FIRST, 4 * FIRST):
-        assert "Connection refused" in told(lambda: registry.digest(gone), RetryLater)
-        clock.advance(pause - 1)
-        assert "is not asked for another 1 s" in told(lambda: registry.digest(gone), RetryLater)
-        assert registry.digest(image(server.name)) == DIGEST
-        clock.advance(1)
-
-
-def test_what_is_known_already_is_not_sent_again(server: Scripted):
-    known = {'"v1"': Reply(304), '"v2"': Reply(304)}
-    state = {"tag": '"v1"', "digest": DIGEST, "tags": ["1.0"]}
-
-    def reply(asked: Asked) -> Reply:
-        if asked.headers.get("if-none-match") == state["tag"]:
-            return known[str(state["tag"])]
-        headers = {"ETag": str(state["tag"]), "Docker-Content-Digest": str(state["digest"])}
-        return Reply(200, {"tags": state["tags"]} if asked.method == "GET" else b"", headers)
-
-    server.reply = reply
-    registry = asking()
-    for _ in range(2):
-        assert (registry.digest(image(server.name)), registry.tags(image(server.name))) == (DIGEST, ["1.0"])
-    assert [a.headers.get("if-none-match", "") for a in server.seen] == ["", "", '"v1"', '"v1"']
-    state.update(tag='"v2"', digest=OTHER, tags=["1.0", "1.1"])
-    assert (registry.digest(image(server.name)), registry.tags(image(server.name))) == (OTHER, ["1.0", "1.1"])
 
 
 # -- answers ---------------------------------------------------------------------------------------

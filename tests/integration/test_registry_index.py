@@ -21,12 +21,15 @@ from tests.integration.registry_parts import (
     Asked,
     Reply,
     Scripted,
+    asking,
+    image,
     push,
     push_index,
     scripted,
+    told,
 )
 from tests.integration.swarm_parts import LOGIN, private_registry
-from tests.integration.test_registry import asking, image, need, told
+from tests.integration.test_registry import need
 from tests.lab.registry import BINARY, Registry
 from tests.ports import free_port
 
