@@ -44,16 +44,16 @@ def push(deps: Deps, build_id: str) -> Outcome:
 def _pushed(deps: Deps, build: Build, image: ImageName, progress: BuildProgress) -> Build:
     """The build with its digest. For several platforms each is pushed, and then the index; done again, it is the same.
 
-    Each gets its name anew before: a newer commit of the branch may have it by now, and an index is of one commit.
+    Each gets its name anew before: a newer commit of the branch may have it by now, and what is pushed is this one's.
     """
     builder = deps.builders[build.builder]
-    if not build.several:
-        return replace(build, digest=builder.push(image, progress))
     _check_newest(deps, build)
     parts: dict[str, str] = {}
     for image_id, (platform, name) in zip(build.image_ids, build.images.items(), strict=True):
         builder.tag(image_id, name)
         parts[platform] = builder.push(name, progress)
+    if not build.several:
+        return replace(build, digest=next(iter(parts.values())))
     _check_newest(deps, build)
     digest = deps.registry.index(image, parts)
     progress.line(f"{image.tag}: index of {', '.join(parts)}: digest: {digest}")
@@ -61,7 +61,7 @@ def _pushed(deps: Deps, build: Build, image: ImageName, progress: BuildProgress)
 
 
 def _check_newest(deps: Deps, build: Build) -> None:
-    """Raises Ended where a newer build has brought another index under the same name: it must not go back."""
+    """Raises Ended where a newer build has been pushed under the same name: that must not go back."""
     newest = deps.store.build_behind(build.image, "")
     if newest is not None and newest.id > build.id:
         raise Ended(BuildState.REPLACED, f"replaced by {newest.id}, which was pushed as {build.image} before")

@@ -117,6 +117,27 @@ def test_a_branch_that_goes_back_gets_its_older_image_back(opened):
     assert shop.world.swarm.resolve(ImageName.parse(f"{REGISTRY}/shop:main")).digest == builds[0].digest
 
 
+def test_an_image_that_waits_for_its_registry_neither_takes_nor_gives_back_a_newer_ones_name(opened):
+    shop = opened(image=f"{REGISTRY}/shop:{{branch}}", supersede="never")
+    push = shop.builder.push
+    away = [True]
+
+    def once(name: ImageName, progress: Progress) -> str:
+        if away.pop():
+            away.append(False)
+            shop.push()
+            raise RetryLater("connection refused", delay=15.0)
+        away.append(False)
+        return push(name, progress)
+
+    shop.builder.push = once
+    shop.push()
+    first, second = shop.end(2)
+    assert (first.state, second.state) == (BuildState.REPLACED, BuildState.PUSHED)
+    assert "was pushed as registry.test/shop:main before" in first.error
+    assert shop.world.swarm.resolve(ImageName.parse(f"{REGISTRY}/shop:main")).digest == second.digest
+
+
 def test_a_push_that_is_told_twice_is_built_once(opened):
     shop = opened()
     commit = shop.push()
