@@ -109,7 +109,10 @@ class DockerBuilder:
 
     def ping(self) -> None:
         """Raises RetryLater unless the engine answers."""
-        self._engine.ask(lambda c: get_json(c, "/version"))
+        try:
+            self._engine.ask(lambda c: get_json(c, "/version"))
+        except APIError as error:
+            raise RetryLater(f"{self._engine.host} does not answer like an engine: {words(error)}", delay=5.0) from None
 
     def _buildkit(self) -> Path | None:
         """The client to build with; None: the classic builder."""

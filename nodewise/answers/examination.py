@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from nodewise.answers import callers, checks, managers, setup
+from nodewise.answers.builds import check_builds
 from nodewise.answers.checks import Check
 from nodewise.answers.reach import check_web
 from nodewise.answers.registries import check_registries
@@ -31,6 +32,7 @@ def examine(deps: Deps, url: str, hosts: Mapping[str, Manager], own_token: tuple
         "web": lambda: check_web(url, settings.hooks),
         "outside": lambda: _outside(settings.public_url.rstrip("/"), url, settings.hooks),
         "swarm": lambda: _swarm(deps, hosts),
+        "builds": lambda: check_builds(deps),
     }
     yield from side_by_side(looks, PATIENCE)
 

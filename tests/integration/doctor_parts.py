@@ -21,6 +21,7 @@ def engine(off: float = 0.0, manager: bool = True, tls: bool = False) -> Iterato
     app = Flask("engine")
 
     @app.get("/version")
+    @app.get("/v1.41/version")
     def version() -> Response:
         if tls:
             return Response("Client sent an HTTP request to an HTTPS server.\n", 400)

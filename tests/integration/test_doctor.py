@@ -11,6 +11,8 @@ import yaml
 from typer.testing import CliRunner
 
 from nodewise import tokens
+from nodewise.adapters.builder import DockerBuilder
+from nodewise.answers.builds import check_builds
 from nodewise.answers.callers import check_rejected, check_tokens
 from nodewise.answers.examination import examine
 from nodewise.answers.managers import check_manager
@@ -204,6 +206,33 @@ def test_an_engine_that_is_away_is_told_by_its_address(on_swarm: OnSwarm, monkey
     (check,) = asked(on_swarm(), monkeypatch, f"unix://{tmp_path}/none.sock")
     assert (check.ok, check.detail) == (False, f"unix://{tmp_path}/none.sock: No such file or directory")
     assert "whether Docker runs there" in check.hint
+
+
+# -- builds ------------------------------------------------------------------------------------------------
+
+
+def test_an_engine_that_builds_and_the_files_of_a_build_are_looked_at(on_swarm: OnSwarm, tmp_path: Path) -> None:
+    (tmp_path / "known_hosts").touch()
+    access = {"key_file": f"{tmp_path}/no-key", "known_hosts_file": f"{tmp_path}/known_hosts"}
+    build = {"git": "x", "image": "r/shop:{sha}", "access": access, "secrets": {"npm": f"{tmp_path}/no-npmrc"}}
+    deps = on_swarm(config=yaml.safe_dump({"builds": {"shop": build}}))
+    with engine() as host:
+        builders = {name: DockerBuilder(name, lambda _: None) for name in (host, f"unix://{tmp_path}/none.sock")}
+        found = list(check_builds(replace(deps, builders=builders)))
+    assert [(check.name, check.ok) for check in found] == [
+        ("builder", True),
+        ("builder", False),
+        ("builds", False),
+        ("builds", False),
+    ]
+    assert found[0].detail == f"{host} answers"
+    assert "none.sock" in found[1].detail
+    assert found[2].detail == f"builds.shop.access.key_file: {tmp_path}/no-key cannot be read"
+    assert found[3].detail == f"builds.shop.secrets.npm: {tmp_path}/no-npmrc cannot be read"
+
+
+def test_where_nothing_is_built_no_engine_is_asked(on_swarm: OnSwarm) -> None:
+    assert list(check_builds(on_swarm())) == []
 
 
 # -- registries --------------------------------------------------------------------------------------------
