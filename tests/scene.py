@@ -196,13 +196,25 @@ class Scene:
         return str((self.inspect(service).get("UpdateStatus") or {}).get("State", ""))
 
     def bare_update(self, service: str, image: str) -> None:
-        """What a user's own script would do: the spec with another image, through the API, and nothing else."""
+        """What a user's own script would do: the spec with another image, through the API, and nothing else.
+
+        Again where Swarm's own updater has written the service in between: it answers 500 then.
+        """
+        wait_for("an update in sequence", lambda: self._updated(service, self.pinned(image)))
+
+    def _updated(self, service: str, image: str) -> bool:
         found = self.inspect(service)
         spec = found["Spec"]
-        spec["TaskTemplate"]["ContainerSpec"]["Image"] = self.pinned(image)
+        spec["TaskTemplate"]["ContainerSpec"]["Image"] = image
         client = self.client()
         url = client._url("/services/{0}/update", found["ID"])
-        client._result(client._post_json(url, data=spec, params={"version": found["Version"]["Index"]}), True)
+        try:
+            client._result(client._post_json(url, data=spec, params={"version": found["Version"]["Index"]}), True)
+        except docker.errors.APIError as error:
+            if "out of sequence" not in str(error):
+                raise
+            return False
+        return True
 
     def pinned(self, image: str) -> str:
         digest = self.client().inspect_distribution(image)["Descriptor"]["digest"]
