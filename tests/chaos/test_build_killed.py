@@ -216,6 +216,7 @@ def ends_right(scene: Scene, services: dict[str, str], builds: dict[str, dict[st
 def nothing_is_left(scene: Scene, folder: Path) -> None:
     for place in (scene.product.data_dir / "builds", folder / "tmp"):
         assert list(place.iterdir()) == []
-    label = {"label": "nodewise.build"}
-    assert scene.client().containers(all=True, filters=label) == []
-    assert not scene.client().volumes(filters=label)["Volumes"]
+    for build in scene.product.get("builds")["builds"]:  # others build on this engine too
+        label = {"label": f"nodewise.build={build['id']}"}
+        assert scene.client().containers(all=True, filters=label) == []
+        assert not scene.client().volumes(filters=label)["Volumes"]
