@@ -20,7 +20,7 @@ import requests
 from tests.bench.report import Bar, close, spread
 from tests.gitrepo import Repository
 from tests.lab.app import fill
-from tests.lab.lab import Lab
+from tests.lab.lab import Lab, in_use
 from tests.ports import free_port
 from tests.product import wait_for
 from tests.scene import Scene, open_scene
@@ -35,7 +35,8 @@ def main() -> int:
     ours: list[float] = []
     hands: list[float] = []
     waits: list[float] = []
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, in_use():
+        Lab.up()  # a port of its host is wanted before the scene opens
         folder = Path(name)
         port = free_port(Lab.host)
         build = {
