@@ -12,7 +12,7 @@ def address(listen: str) -> tuple[str, int]:
     name, _, port = listen.rpartition(":")
     if not port.isdigit():
         raise UserError(f"NODEWISE_LISTEN is {listen!r}", "give host:port, such as 127.0.0.1:8420", "listen")
-    host = name.strip("[]") or "0.0.0.0"  # noqa: S104 - what the user wrote
+    host = name.strip("[]")
     try:
         return host if ":" in host else socket.gethostbyname(host), int(port)
     except OSError as error:
