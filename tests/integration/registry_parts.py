@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +21,10 @@ from nodewise.adapters.registry import OciRegistry
 from nodewise.domain.errors import NodewiseError
 from nodewise.domain.images import ImageName
 from nodewise.testing import ManualClock
-from tests.integration.gate_parts import at_work
+from tests.integration.gate_parts import at_work, need
 from tests.integration.swarm_parts import LOGIN
+from tests.lab.registry import BINARY, Registry
+from tests.ports import free_port
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -178,3 +181,12 @@ def told(ask: Callable[[], object], kind: type[NodewiseError]) -> str:
     assert type(error.value) is kind
     assert LOGIN["password"] not in str(error.value)
     return str(error.value)
+
+
+@contextmanager
+def real_registry(folder: Path) -> Iterator[str]:
+    """A real one on loopback; its address."""
+    need(BINARY)
+    registry = Registry(folder, "127.0.0.1", free_port()).start()
+    yield registry.address
+    registry.stop()

@@ -39,7 +39,10 @@ def ended(process: subprocess.Popen, number: int) -> int:
     started = {pid: start_time(pid) for pid in descendants(process.pid)}
     process.send_signal(number)
     code = process.wait(60)
-    left = lambda: [pid for pid, since in started.items() if start_time(pid) == since]  # noqa: E731
+
+    def left() -> list[int]:
+        return [pid for pid, since in started.items() if start_time(pid) == since]
+
     try:
         wait_for("its children to be gone", lambda: not left(), 10)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from nodewise.adapters.registry import OciRegistry
 from nodewise.adapters.registry_session import LARGEST, url_of
 from nodewise.domain.errors import NotFound, RetryLater, UserError
 from nodewise.testing import ManualClock
-from tests.integration.gate_parts import missing, trusted_nowhere
+from tests.integration.gate_parts import need, trusted_nowhere
 from tests.integration.registry_parts import (
     BASIC,
     DIGEST,
@@ -26,6 +25,7 @@ from tests.integration.registry_parts import (
     image,
     push,
     push_index,
+    real_registry,
     scripted,
     told,
 )
@@ -33,23 +33,13 @@ from tests.integration.swarm_parts import LOGIN, private_registry
 from tests.lab.registry import BINARY, Registry
 from tests.ports import free_port
 
-
-def need(*programs: str) -> None:
-    if reason := missing(*programs):
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-
-
 # -- a real one ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    need(BINARY)
-    registry = Registry(tmp_path_factory.mktemp("registry"), "127.0.0.1", free_port()).start()
-    yield registry.address
-    registry.stop()
+    with real_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 def test_every_tag_is_listed_and_a_tag_is_the_digest_that_was_pushed(real: str):

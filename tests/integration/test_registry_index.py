@@ -13,6 +13,7 @@ from nodewise.adapters.registry import OciRegistry
 from nodewise.adapters.registry_index import DOCKER_LIST, digest_of
 from nodewise.domain.errors import NotFound, RetryLater, UserError
 from nodewise.domain.images import ImageName
+from tests.integration.gate_parts import need
 from tests.integration.registry_parts import (
     BASIC,
     DOCKER_MANIFEST,
@@ -25,13 +26,12 @@ from tests.integration.registry_parts import (
     image,
     push,
     push_index,
+    real_registry,
     scripted,
     told,
 )
 from tests.integration.swarm_parts import LOGIN, private_registry
-from tests.integration.test_registry import need
-from tests.lab.registry import BINARY, Registry
-from tests.ports import free_port
+from tests.lab.registry import BINARY
 
 AMD, ARM = "linux/amd64", "linux/arm/v7"
 PART = b'{"schemaVersion": 2}'
@@ -40,10 +40,8 @@ PARTS = {AMD: digest_of(PART), ARM: digest_of(PART)}
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    need(BINARY)
-    registry = Registry(tmp_path_factory.mktemp("registry"), "127.0.0.1", free_port()).start()
-    yield registry.address
-    registry.stop()
+    with real_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 def there(name: ImageName, kind: str) -> dict[str, Any]:

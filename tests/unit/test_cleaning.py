@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from nodewise.domain.cleaning import (
 )
 from nodewise.domain.retention import Needed
 from nodewise.domain.swarm import NodeView, ServiceView, TaskView
+from tests.integration.gate_parts import need
 from tests.unit.swarm_values import NODES
 
 NOW = 1_800_000_000.0
@@ -123,8 +123,8 @@ def test_many_images_are_told_apart(engine: Path):
     assert gone(engine) == [f"reg.test/shop@sha256:{5000:016x}{'0' * 48}"]
 
 
-@pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
 def test_the_script_needs_no_more_than_busybox_has(engine: Path):
+    need("busybox")
     (engine / "images").write_text(f"reg.test/shop <none> {TWO}\n")
     env = {
         **ORDER.variables,
