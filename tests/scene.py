@@ -20,6 +20,7 @@ from typing import Any
 import docker
 import requests
 
+from tests import others
 from tests.lab.lab import Lab, in_use
 from tests.lab.registry import Registry
 from tests.lab.turns import TURNS
@@ -196,25 +197,9 @@ class Scene:
         return str((self.inspect(service).get("UpdateStatus") or {}).get("State", ""))
 
     def bare_update(self, service: str, image: str) -> None:
-        """What a user's own script would do: the spec with another image, through the API, and nothing else.
-
-        Again where Swarm's own updater has written the service in between: it answers 500 then.
-        """
-        wait_for("an update in sequence", lambda: self._updated(service, self.pinned(image)))
-
-    def _updated(self, service: str, image: str) -> bool:
-        found = self.inspect(service)
-        spec = found["Spec"]
-        spec["TaskTemplate"]["ContainerSpec"]["Image"] = image
-        client = self.client()
-        url = client._url("/services/{0}/update", found["ID"])
-        try:
-            client._result(client._post_json(url, data=spec, params={"version": found["Version"]["Index"]}), True)
-        except docker.errors.APIError as error:
-            if "out of sequence" not in str(error):
-                raise
-            return False
-        return True
+        """What a user's own script would do: the spec with another image, and nothing else."""
+        pinned = self.pinned(image)
+        others.update(self.client(), service, lambda spec: spec["TaskTemplate"]["ContainerSpec"].update(Image=pinned))
 
     def pinned(self, image: str) -> str:
         digest = self.client().inspect_distribution(image)["Descriptor"]["digest"]

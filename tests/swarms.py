@@ -21,6 +21,7 @@ from nodewise.domain.release import with_image
 from nodewise.domain.swarm import NodeView, ServiceView, Spec, TaskView
 from nodewise.ports import Engine
 from nodewise.testing import App, ManualClock, SimulatedSwarm
+from tests import others
 from tests.lab.lab import Lab
 
 T = TypeVar("T")
@@ -150,19 +151,28 @@ class Ground(ABC):
         service = self.service(service_id)
         return service if service.update_state in states else None
 
-    def write(self, service_id: str, change: Callable[[Spec], Spec]) -> ServiceView:
+    def write(
+        self,
+        service_id: str,
+        change: Callable[[Spec], Spec],
+        image: ImageName | None = None,
+        engine: Engine | None = None,
+    ) -> ServiceView:
         """Change a service, and return it as it is right after. The updater may bump the version meanwhile."""
+        engine = engine or self.engine
         while True:
             service = self.service(service_id)
             try:
-                self.engine.update_service(service_id, service.version, change(service.spec))
+                engine.update_service(service_id, service.version, change(service.spec), image)
             except OutOfSequence:
                 assert self.service(service_id).spec == service.spec
             else:
                 return self.service(service_id)
 
     def to(self, image: str) -> Callable[[Spec], Spec]:
-        return lambda spec: with_image(spec, image, self.engine.resolve(ImageName.parse(image)))
+        """A change to that image. It is resolved first: between reading and writing nothing is to take long."""
+        resolved = self.engine.resolve(ImageName.parse(image))
+        return lambda spec: with_image(spec, image, resolved)
 
     # -- what others do ------------------------------------------------------------------------------
 
@@ -249,10 +259,7 @@ class RealGround(Ground):
         time.sleep(seconds)
 
     def roll_back_as_a_person(self, service_id: str) -> ServiceView:
-        service = self.service(service_id)
-        url = self.raw._url("/services/{0}/update", service_id)
-        params = {"version": service.version, "rollback": "previous"}
-        self.raw._result(self.raw._post_json(url, service.spec, params=params))
+        others.roll_back(self.raw, service_id)
         return self.service(service_id)
 
     def with_credentials(self, word: str) -> Engine:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import requests
 
+from tests import others
 from tests.bench.report import Bar, close, spread
 from tests.product import wait_for
 from tests.scene import Scene, open_scene
@@ -93,10 +94,8 @@ class Service:
 
     def label(self, strategy: str) -> None:
         """Have its rollouts go that way, as ``docker service update --label-add``; no task is touched by it."""
-        found, client = self.scene.inspect(self.name), self.scene.client()
-        found["Spec"]["Labels"]["nodewise.strategy"] = strategy
-        url = client._url("/services/{0}/update", found["ID"])
-        client._result(client._post_json(url, data=found["Spec"], params={"version": found["Version"]["Index"]}), True)
+        labels = {"nodewise.strategy": strategy}
+        others.update(self.scene.client(), self.name, lambda spec: spec["Labels"].update(labels))
 
     def walked(self, rollout_id: str) -> float:
         """Seconds from a rollout's start to its one write of the service."""

@@ -195,11 +195,10 @@ def test_other_credentials_restart_nothing_but_together_with_a_placement_they_re
 ) -> None:
     service = ground.started(ground.create("credentials"))
     image = ImageName.parse(ground.v1)
-    ground.with_credentials("first").update_service(service.id, service.version, service.spec, image)
+    ground.write(service.id, lambda spec: spec, image, ground.with_credentials("first"))
     assert all(t.up_to_date for t in ground.wanted(service.id))
-    now = ground.service(service.id)
-    placed = with_task(now.spec, **on_nodes("node.hostname!=nosuch"))
-    ground.with_credentials("second").update_service(service.id, now.version, placed, image)
+    placed = on_nodes("node.hostname!=nosuch")
+    ground.write(service.id, lambda spec: with_task(spec, **placed), image, ground.with_credentials("second"))
     ground.until(lambda: ground.is_in(service.id, "updating"))
     assert not all(t.up_to_date for t in ground.tasks(service.id))
 

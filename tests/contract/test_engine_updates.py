@@ -74,7 +74,8 @@ def test_an_automatic_rollback_empties_previous_spec_and_says_why_only_at_its_st
 def test_a_persons_rollback_swaps_the_specs_and_is_called_manual_only_at_its_start(ground: Ground) -> None:
     service = ground.started(ground.create("person", UpdateConfig=ALL_AT_ONCE))
     slow = {"Parallelism": 1, "Delay": 3600 * SECOND}
-    ground.write(service.id, lambda spec: {**ground.to(ground.v2)(spec), "RollbackConfig": slow})
+    to_v2 = ground.to(ground.v2)
+    ground.write(service.id, lambda spec: {**to_v2(spec), "RollbackConfig": slow})
     second = ground.until(lambda: ground.is_in(service.id, "completed"))
     back = ground.roll_back_as_a_person(service.id)
     assert (back.update_state, back.update_message) == ("rollback_started", "manually requested rollback")

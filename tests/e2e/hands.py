@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,15 +73,6 @@ def looking_away(scene: Scene) -> Iterator[None]:
 
 
 # -- services ---------------------------------------------------------------------------------------------
-
-
-def rewrite(scene: Scene, service: str, change: Callable[[dict[str, Any]], object]) -> None:
-    """Someone else's update: *change* is done to the spec."""
-    found = scene.inspect(service)
-    change(found["Spec"])
-    client = scene.client()
-    url = client._url("/services/{0}/update", found["ID"])
-    client._result(client._post_json(url, data=found["Spec"], params={"version": found["Version"]["Index"]}), True)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from nodewise.bootstrap import build_deps
 from nodewise.config.settings import Settings
 from nodewise.domain.rollout import Phase
 from tasks.clean import CLEAN
+from tests import others
 from tests.lab import cleaner
 from tests.lab.lab import Lab
 from tests.ports import free_port
@@ -95,11 +96,7 @@ def test_nodes_lose_what_nobody_needs_and_a_rollback_needs_no_registry_afterward
             w1.remove_image(used)
             w2.remove_image(scene.image("0.3.0"))
     scene.registry.stop()
-    found = scene.inspect(service)
-    client = scene.client()
-    url = client._url("/services/{0}/update", found["ID"])
-    params = {"version": found["Version"]["Index"], "rollback": "previous"}
-    client._result(client._post_json(url, data=found["Spec"], params=params), True)
+    others.roll_back(scene.client(), service)
     scene.runs_everywhere(service, "1.1.0", 2)
     ended = scene.product.wait_rollout(scene.product.post(f"services/{service}/rollback")["id"])
     assert ended["phase"] == Phase.SUCCEEDED, ended["reason"]

@@ -15,6 +15,7 @@ import pytest
 
 from nodewise.domain.errors import Conflict
 from nodewise.domain.rollout import Phase
+from tests import others
 from tests.e2e import hands
 from tests.e2e.hands import tasks_of, version_of
 from tests.e2e.traffic import traffic
@@ -51,7 +52,9 @@ def test_success_is_not_reported_where_swarm_has_rolled_back(scene: Scene):
     scene.variant("1.2.0", "sleep 3; exit 4")
     update = {"FailureAction": "rollback", "Monitor": 5 * SECOND}
     service = scene.create_service("turned", scene.image("1.0.0"), 2, track="", checked=False, update=update)
-    hands.rewrite(scene, service, lambda spec: spec.update(RollbackConfig={"Monitor": SECOND, "Parallelism": 0}))
+    others.update(
+        scene.client(), service, lambda spec: spec.update(RollbackConfig={"Monitor": SECOND, "Parallelism": 0})
+    )
     rollout = hands.begin(scene, service, scene.image("1.2.0"))
     wait_for("its write", lambda: scene.inspect(service)["Spec"]["Labels"].get("nodewise.rollout") == rollout)
     with hands.looking_away(scene):
@@ -87,7 +90,7 @@ def test_success_is_not_reported_on_the_old_digest(scene: Scene):
         spec["TaskTemplate"]["ContainerSpec"]["Image"] = old
         spec["Mode"]["Replicated"]["Replicas"] = 2
 
-    hands.rewrite(scene, service, bare)
+    others.update(scene.client(), service, bare)
     scene.runs_everywhere(service, "main", 2)
     scene.lab.build_app(old, version="another main")
     digest = scene.push(old)

@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from nodewise.domain.rollout import Phase
+from tests import others
 from tests.product import wait_for
 from tests.scene import Scene
 
@@ -74,11 +75,7 @@ def test_a_rollback_needs_no_registry(scene: Scene, three: str):
 
 
 def test_a_rollback_works_after_a_native_one(scene: Scene, three: str):
-    found = scene.inspect(three)
-    client = scene.client()
-    url = client._url("/services/{0}/update", found["ID"])
-    params = {"version": found["Version"]["Index"], "rollback": "previous"}
-    client._result(client._post_json(url, data=found["Spec"], params=params), True)
+    others.roll_back(scene.client(), three)
     scene.runs_everywhere(three, "1.1.0", 1)
     assert back(scene, three)["phase"] == Phase.SUCCEEDED
     scene.runs_everywhere(three, "1.0.0", 1)
@@ -102,12 +99,7 @@ def test_a_rollback_can_be_enqueued_while_the_web_process_is_away(scene: Scene, 
 
 
 def test_a_rollback_keeps_the_scale_that_was_set_since(scene: Scene, three: str):
-    found = scene.inspect(three)
-    spec = found["Spec"]
-    spec["Mode"]["Replicated"]["Replicas"] = 2
-    client = scene.client()
-    url = client._url("/services/{0}/update", found["ID"])
-    client._result(client._post_json(url, data=spec, params={"version": found["Version"]["Index"]}), True)
+    others.scale(scene.client(), three, 2)
     scene.runs_everywhere(three, "1.2.0", 2)
     assert back(scene, three)["phase"] == Phase.SUCCEEDED
     scene.runs_everywhere(three, "1.1.0", 2)

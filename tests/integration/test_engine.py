@@ -50,10 +50,8 @@ def test_a_spec_with_every_field_set_loses_none(swarm: RealSwarm, tmp_path: Path
     try:
         before = get_json(swarm.raw, "/services/{0}", created.id)
         assert differences(wanted, before["Spec"]) == set(), "the engine itself did not take all of it"
-        service = swarm.service(created.id)
-        v2 = ImageName.parse(swarm.v2)
-        spec = marked(with_image(service.spec, swarm.v2, swarm.engine.resolve(v2)), "r1")
-        swarm.engine.update_service(service.id, service.version, spec, v2)
+        to_v2 = swarm.to(swarm.v2)
+        swarm.write(created.id, lambda spec: marked(to_v2(spec), "r1"), ImageName.parse(swarm.v2))
         after = get_json(swarm.raw, "/services/{0}", created.id)
         assert differences(before["Spec"], after["Spec"]) == {
             "/TaskTemplate/ContainerSpec/Image",
@@ -123,8 +121,8 @@ def test_a_private_registry_needs_the_login_that_the_engine_is_given(swarm: Real
         assert "wrong-pw" not in str(caught.value)
         pinned = private.pinned(with_login.resolve(private).digest)
         service = swarm.started(swarm.create("adapter-private"))
-        spec = with_image(service.spec, str(pinned), with_login.resolve(pinned))
-        with_login.update_service(service.id, service.version, spec, pinned)
+        resolved = with_login.resolve(pinned)
+        swarm.write(service.id, lambda spec: with_image(spec, str(pinned), resolved), pinned, with_login)
         until(lambda: swarm.all_running(service.id))
         assert digest_of(swarm.service(service.id).spec) == pinned.digest
 
