@@ -19,7 +19,7 @@ import requests
 from tests.product import wait_for
 from tests.scene import HOOK_SECRET, Scene, open_scene
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.seconds(230)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.seconds(120)]
 
 DELIVERIES = 1000
 KILLS = 5

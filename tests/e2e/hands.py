@@ -75,6 +75,15 @@ def looking_away(scene: Scene) -> Iterator[None]:
 # -- services ---------------------------------------------------------------------------------------------
 
 
+def signal_tasks(scene: Scene, tag: str, name: str) -> None:
+    """Send every container of that image a signal, wherever it runs: candidates as well."""
+    for node in scene.lab.nodes:
+        with node.client() as client:
+            for container in client.containers():
+                if container["Image"].startswith(f"{scene.image(tag)}@"):
+                    client.kill(container["Id"], name)
+
+
 @contextmanager
 def raw_service(scene: Scene, spec: dict[str, Any]) -> Iterator[str]:
     """A service exactly as *spec* says, gone at the end."""

@@ -281,12 +281,13 @@ def test_an_approval_of_a_tag_does_not_cover_the_next_push_of_it(scene: Scene):
 
 def test_a_breach_is_acted_upon_while_a_person_is_waited_for(scene: Scene):
     """Mistake 11 (flagger#1801): while it waited at a gate, a breach was told and nothing was done about it."""
-    scene.variant("1.11.0", "sleep 6; exit 5")
+    scene.variant("1.11.0", "trap 'exit 5' USR1; while :; do sleep 0.2; done")
     staged = {"strategy": "staged", "steps": "1,100%", "gate__approval": "each"}
     service = scene.create_service("waiting", scene.image("1.0.0"), 2, **PLAIN, **staged)
     before = version_of(scene, service), tasks_of(scene, service)
     rollout = hands.begin(scene, service, scene.image("1.11.0"))
     hands.asks_a_person(scene, rollout)
+    hands.signal_tasks(scene, "1.11.0", "USR1")
     ended = scene.product.wait_rollout(rollout)
     assert ended["phase"] == Phase.ROLLED_BACK
     assert "non-zero exit (5)" in ended["reason"]
