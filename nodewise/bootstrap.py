@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from threading import Semaphore
 
 from nodewise import gates
-from nodewise.adapters.builder import DockerBuilder
+from nodewise.adapters.builds.builder import DockerBuilder
 from nodewise.adapters.channels import channels
 from nodewise.adapters.engine import SwarmEngine
-from nodewise.adapters.git import GitCli
-from nodewise.adapters.registry import OciRegistry
+from nodewise.adapters.git.cli import GitCli
+from nodewise.adapters.registry.oci import OciRegistry
 from nodewise.config.settings import Settings
 from nodewise.domain.errors import RetryLater
 from nodewise.domain.ids import Chance

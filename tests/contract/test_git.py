@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from nodewise.adapters.git import GitCli
+from nodewise.adapters.git.cli import GitCli
 from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.recipe import Source
 from nodewise.ports import Git

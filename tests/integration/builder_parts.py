@@ -8,7 +8,7 @@ from zlib import crc32
 
 import pytest
 
-from nodewise.adapters.builder import DockerBuilder
+from nodewise.adapters.builds.builder import DockerBuilder
 from nodewise.domain.images import ImageName
 from tests.lab import shell
 from tests.lab.lab import Lab

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from nodewise.adapters.git import GitCli
+from nodewise.adapters.git.cli import GitCli
 from nodewise.domain.errors import GiveUp, NodewiseError
 from nodewise.domain.recipe import Access
 from tests.integration.gate_parts import at_work

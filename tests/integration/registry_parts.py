@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import requests
 
-from nodewise.adapters.registry import OciRegistry
+from nodewise.adapters.registry.oci import OciRegistry
 from nodewise.domain.errors import NodewiseError
 from nodewise.domain.images import ImageName
 from nodewise.testing import ManualClock

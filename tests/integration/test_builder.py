@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from nodewise.adapters.builder import DockerBuilder
+from nodewise.adapters.builds.builder import DockerBuilder
 from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.images import ImageName
 from tests.building import Listener, order_of

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from nodewise.adapters.build_engine import BuildEngine
-from nodewise.adapters.builder_disk import free_space, remove_image
+from nodewise.adapters.builds.disk import free_space, remove_image
+from nodewise.adapters.builds.engine import BuildEngine
 from nodewise.domain.errors import RetryLater
 from nodewise.domain.images import ImageName
 from tests.lab import app

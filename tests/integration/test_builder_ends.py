@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from nodewise.adapters.builder import DockerBuilder
+from nodewise.adapters.builds.builder import DockerBuilder
 from nodewise.domain.errors import GiveUp
 from nodewise.domain.images import ImageName
 from tests.building import Ended, Listener, commands, order_of, sleeps

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters.builder import DockerBuilder
+from nodewise.adapters.builds.builder import DockerBuilder
 from nodewise.adapters.engine import SwarmEngine
-from nodewise.adapters.registry import OciRegistry
+from nodewise.adapters.registry.oci import OciRegistry
 from nodewise.domain import platforms
 from nodewise.domain.images import ImageName
 from tests.building import Listener, order_of

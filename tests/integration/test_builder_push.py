@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters.builder import DockerBuilder
+from nodewise.adapters.builds.builder import DockerBuilder
 from nodewise.adapters.engine import SwarmEngine
 from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.images import ImageName

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from nodewise import tokens
-from nodewise.adapters.builder import DockerBuilder
+from nodewise.adapters.builds.builder import DockerBuilder
 from nodewise.answers.builds import check_builds
 from nodewise.answers.callers import check_rejected, check_tokens
 from nodewise.answers.examination import examine

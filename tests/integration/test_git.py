@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters.git import GitCli
+from nodewise.adapters.git.cli import GitCli
 from nodewise.domain.errors import GiveUp, RetryLater
 from tests.integration.git_parts import NOWHERE, commit, daemon, git, left_in, make_repository, source
 from tests.ports import free_port

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters.git import GitCli
+from nodewise.adapters.git.cli import GitCli
 from nodewise.domain.errors import GiveUp
 from nodewise.domain.recipe import Access
 from tests.integration.gate_parts import need

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters import git_mirror
-from nodewise.adapters.git import GitCli
+from nodewise.adapters.git.cli import GitCli
 from nodewise.domain.errors import GiveUp, RetryLater
 from tests.integration.git_parts import commit, git, git_http, left_in, make_repository, mirror_of, objects, source
 from tests.product import wait_for
@@ -143,7 +142,7 @@ def test_a_mirror_that_is_broken_is_made_anew(
 CHILD = """
 import sys
 from pathlib import Path
-from nodewise.adapters.git import GitCli
+from nodewise.adapters.git.cli import GitCli
 from nodewise.domain.recipe import Source
 GitCli(Path(sys.argv[1]), timeout=60, allow_local=True).look(Source(sys.argv[2], "refs/heads/main", sys.argv[3]))
 """
@@ -242,7 +241,7 @@ def test_who_waits_too_long_for_a_mirror_tries_later(repository: Path, local: Gi
 def test_a_mirror_does_not_grow_for_ever(
     repository: Path, local: GitCli, mirrors: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(git_mirror, "KEPT", 2)
+    monkeypatch.setattr("nodewise.adapters.git.mirror.KEPT", 2)
     first = head_of(repository)
     for number in range(4):
         local.look(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters.git import GitCli
+from nodewise.adapters.git.cli import GitCli
 from nodewise.domain.errors import GiveUp
 from nodewise.domain.recipe import Access
 from tests.integration.git_parts import commit, git, git_http, left_in, make_repository, source

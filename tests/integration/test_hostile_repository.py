@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters.git import GitCli
+from nodewise.adapters.git.cli import GitCli
 from nodewise.domain.errors import GiveUp, NodewiseError, RetryLater
 from nodewise.domain.recipe import Access, Limits, Recipe
 from tests.building import sleeps

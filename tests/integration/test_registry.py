@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters.pauses import FIRST
-from nodewise.adapters.registry import OciRegistry
-from nodewise.adapters.registry_session import LARGEST, url_of
+from nodewise.adapters.registry.oci import OciRegistry
+from nodewise.adapters.registry.pauses import FIRST
+from nodewise.adapters.registry.session import LARGEST, url_of
 from nodewise.domain.errors import NotFound, RetryLater, UserError
 from nodewise.testing import ManualClock
 from tests.integration.gate_parts import need, trusted_nowhere

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from nodewise.adapters.registry import OciRegistry
-from nodewise.adapters.registry_index import DOCKER_LIST, digest_of
+from nodewise.adapters.registry.index import DOCKER_LIST, digest_of
+from nodewise.adapters.registry.oci import OciRegistry
 from nodewise.domain.errors import NotFound, RetryLater, UserError
 from nodewise.domain.images import ImageName
 from tests.integration.gate_parts import need

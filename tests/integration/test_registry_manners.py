@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nodewise.adapters.pauses import DAY, FIRST
+from nodewise.adapters.registry.pauses import DAY, FIRST
 from nodewise.domain.errors import RetryLater
 from nodewise.testing import ManualClock
 from tests.integration.registry_parts import DIGEST, FOUND, OTHER, Asked, Reply, Scripted, asking, image, scripted, told

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from nodewise.adapters.builder import DockerBuilder
-from nodewise.adapters.source_build import cache_name
+from nodewise.adapters.builds.builder import DockerBuilder
+from nodewise.adapters.builds.source_build import cache_name
 from nodewise.domain.errors import GiveUp
 from nodewise.domain.recipe import SourceOrder
 from tests.building import Ended, Listener, order_of, sleeps
@@ -35,7 +35,7 @@ CACHE = "/home/ada/.cache"
 KILLED = """
 import sys
 from pathlib import Path
-from nodewise.adapters.builder import DockerBuilder
+from nodewise.adapters.builds.builder import DockerBuilder
 from tests.building import Listener
 from tests.integration.builder_parts import nobody
 from nodewise.domain.recipe import SourceOrder

@@ -11,8 +11,8 @@ from threading import Semaphore
 
 import docker
 
-from nodewise.adapters.builder import DockerBuilder
-from nodewise.adapters.git import GitCli
+from nodewise.adapters.builds.builder import DockerBuilder
+from nodewise.adapters.git.cli import GitCli
 from nodewise.bootstrap import Deps, SystemClock
 from nodewise.config.settings import Settings
 from nodewise.domain.build import Build, BuildState

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters.attending import Over, Reporter
-from nodewise.adapters.context import Context
+from nodewise.adapters.builds.attending import Over, Reporter
+from nodewise.adapters.builds.context import Context
 from nodewise.domain.errors import GiveUp
 from tests.building import Listener
 

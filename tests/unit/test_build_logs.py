@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters.buildkit_log import BuildKitLog
-from nodewise.adapters.buildlog import BuildLog
-from nodewise.adapters.frames import Frames
-from nodewise.adapters.lines import LONGEST, Lines
-from nodewise.adapters.masking import Mask, read_secrets
+from nodewise.adapters.builds.buildkit_log import BuildKitLog
+from nodewise.adapters.builds.frames import Frames
+from nodewise.adapters.builds.lines import LONGEST, Lines
+from nodewise.adapters.builds.log import BuildLog
+from nodewise.adapters.builds.masking import Mask, read_secrets
 from nodewise.domain.errors import GiveUp
 
 FAILED = """\

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from nodewise.adapters import buildkit
-from nodewise.adapters.attending import Over, Reporter, run_child
-from nodewise.adapters.build_engine import BuildEngine
-from nodewise.adapters.buildkit_client import find_client, offers_buildkit
-from nodewise.adapters.context import Context
+from nodewise.adapters.builds import buildkit
+from nodewise.adapters.builds.attending import Over, Reporter, run_child
+from nodewise.adapters.builds.buildkit_client import find_client, offers_buildkit
+from nodewise.adapters.builds.context import Context
+from nodewise.adapters.builds.engine import BuildEngine
 from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.recipe import ImageOrder
 from tests.building import Listener, order_of, sleeps

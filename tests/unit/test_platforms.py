@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodewise.adapters.build_engine import is_for
+from nodewise.adapters.builds.engine import is_for
 from nodewise.domain import platforms
 from nodewise.domain.errors import UserError
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nodewise.adapters.registry_index import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, entries, index_of
+from nodewise.adapters.registry.index import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, entries, index_of
 
 AMD, ARM, OLD = "linux/amd64", "linux/arm64", "linux/arm/v7"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nodewise.adapters.challenges import Challenge
-from nodewise.adapters.pauses import asked_to_wait
+from nodewise.adapters.registry.challenges import Challenge
+from nodewise.adapters.registry.pauses import asked_to_wait
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from nodewise.adapters.taking_back import Room, TakingBack, links_out_of
+from nodewise.adapters.builds.taking_back import Room, TakingBack, links_out_of
 from nodewise.domain.errors import GiveUp
 
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nodewise.adapters import git_lfs
-from nodewise.adapters.git_access import LOCAL, REMOTE, Keys, environment, secrets_of
-from nodewise.adapters.git_mirror import Found, Mirror, Wanted, object_format
-from nodewise.adapters.git_run import Failed, Git, translated
-from nodewise.adapters.git_submodules import Submodule, submodules
-from nodewise.adapters.git_url import Remote, redact
+from nodewise.adapters.git import lfs
+from nodewise.adapters.git.access import LOCAL, REMOTE, Keys, environment, secrets_of
+from nodewise.adapters.git.mirror import Found, Mirror, Wanted, object_format
+from nodewise.adapters.git.run import Failed, Git, translated
+from nodewise.adapters.git.submodules import Submodule, submodules
+from nodewise.adapters.git.url import Remote, redact
 from nodewise.domain.errors import GiveUp
 from nodewise.domain.recipe import Commit
 
@@ -57,7 +57,7 @@ class Visit:
             if head != found.commit:
                 raise Failed(f"git checked out {head} instead of {found.commit}")
             if self.lfs:
-                git_lfs.pull(tree, self.remote)
+                lfs.pull(tree, self.remote)
             if self.submodules:
                 for submodule in submodules(tree, into, self.remote):
                     self._within(submodule).checkout(into / submodule.path)

@@ -18,9 +18,9 @@ from contextlib import contextmanager, suppress
 from queue import Empty, Full, Queue
 from typing import Any, TypeVar
 
-from nodewise.adapters.lines import Lines
+from nodewise.adapters.builds.lines import Lines
+from nodewise.adapters.builds.masking import Mask
 from nodewise.adapters.managers import Client
-from nodewise.adapters.masking import Mask
 from nodewise.ports import Progress
 
 T = TypeVar("T")

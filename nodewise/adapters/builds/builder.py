@@ -10,15 +10,15 @@ from pathlib import Path
 
 from docker.errors import APIError
 
-from nodewise.adapters import build_classic, builder_disk, buildkit, source_build
-from nodewise.adapters.attending import Reporter, unwrapped
-from nodewise.adapters.build_engine import BuildEngine, is_for
-from nodewise.adapters.buildkit_client import clear_workplaces, find_client, offers_buildkit
-from nodewise.adapters.context import Context
+from nodewise.adapters.builds import buildkit, classic, disk, source_build
+from nodewise.adapters.builds.attending import Reporter, unwrapped
+from nodewise.adapters.builds.buildkit_client import clear_workplaces, find_client, offers_buildkit
+from nodewise.adapters.builds.context import Context
+from nodewise.adapters.builds.engine import BuildEngine, is_for
+from nodewise.adapters.builds.masking import Mask, as_text, read_secrets
 from nodewise.adapters.credentials import RegistryAuth
 from nodewise.adapters.docker_errors import read_error, words
 from nodewise.adapters.managers import get_json
-from nodewise.adapters.masking import Mask, as_text, read_secrets
 from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.images import ImageName
 from nodewise.domain.recipe import ImageOrder, SourceOrder
@@ -58,7 +58,7 @@ class DockerBuilder:
         if program:
             built = buildkit.build(self._engine, program, order, context, reporter)
         else:
-            built = build_classic.build(self._engine, order, context, reporter)
+            built = classic.build(self._engine, order, context, reporter)
         image = self._engine.image(built)
         if order.platform and not is_for(image, order.platform):
             what = f"the image came out for {image.get('Os')}/{image.get('Architecture')}, not for {order.platform}"
@@ -101,11 +101,11 @@ class DockerBuilder:
 
     def remove(self, name: ImageName) -> None:
         """Take *name* off the image that has it. One that is gone already, or is in use, is no error."""
-        builder_disk.remove_image(self._engine, name)
+        disk.remove_image(self._engine, name)
 
     def space(self) -> int | None:
         """How many bytes are free where the engine keeps its images; None where that cannot be told from here."""
-        return builder_disk.free_space(self._engine)
+        return disk.free_space(self._engine)
 
     def ping(self) -> None:
         """Raises RetryLater unless the engine answers."""

@@ -15,8 +15,8 @@ import requests
 import urllib3
 from docker.errors import APIError
 
-from nodewise.adapters.attending import Connections, Reporter, aside
-from nodewise.adapters.buildlog import BuildLog
+from nodewise.adapters.builds.attending import Connections, Reporter, aside
+from nodewise.adapters.builds.log import BuildLog
 from nodewise.adapters.credentials import RegistryAuth, auth_config, encoded, logins
 from nodewise.adapters.docker_errors import read_error, transfer_error, words
 from nodewise.adapters.managers import UNREACHABLE, Client, Managers, get_json

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from nodewise.adapters.git_url import Remote
+from nodewise.adapters.git.url import Remote
 from nodewise.config.secrets import read_secret
 from nodewise.domain.errors import GiveUp, UserError
 from nodewise.domain.recipe import Access

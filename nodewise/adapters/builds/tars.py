@@ -13,7 +13,7 @@ from pathlib import Path
 from stat import S_ISSOCK
 from typing import IO
 
-from nodewise.adapters.attending import Reporter
+from nodewise.adapters.builds.attending import Reporter
 from nodewise.adapters.streams import as_file
 
 BIGGEST_MTIME = 8**11 - 1  # what Python can write into a header (https://bugs.python.org/issue32713)

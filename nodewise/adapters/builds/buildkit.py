@@ -10,11 +10,11 @@ import csv
 import io
 from pathlib import Path
 
-from nodewise.adapters.attending import Reporter, run_child
-from nodewise.adapters.build_engine import BuildEngine
-from nodewise.adapters.buildkit_client import environment, taken_by_client, workplace, write_config
-from nodewise.adapters.buildkit_log import BuildKitLog
-from nodewise.adapters.context import Context
+from nodewise.adapters.builds.attending import Reporter, run_child
+from nodewise.adapters.builds.buildkit_client import environment, taken_by_client, workplace, write_config
+from nodewise.adapters.builds.buildkit_log import BuildKitLog
+from nodewise.adapters.builds.context import Context
+from nodewise.adapters.builds.engine import BuildEngine
 from nodewise.adapters.docker_errors import base_error
 from nodewise.domain.errors import GiveUp, NodewiseError, RetryLater
 from nodewise.domain.images import ImageName

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from nodewise.adapters.context import megabytes
-from nodewise.adapters.tars import BIGGEST_MTIME, everything_in
+from nodewise.adapters.builds.context import megabytes
+from nodewise.adapters.builds.tars import BIGGEST_MTIME, everything_in
 from nodewise.domain.errors import GiveUp
 from nodewise.ports import Progress
 

@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from nodewise.adapters.build_engine import BuildEngine
+from nodewise.adapters.builds.engine import BuildEngine
 from nodewise.adapters.credentials import logins
 from nodewise.adapters.managers import Client
 

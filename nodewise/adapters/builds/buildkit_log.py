@@ -11,8 +11,8 @@ import re
 from collections import defaultdict, deque
 from functools import partial
 
-from nodewise.adapters.buildlog import TAIL
-from nodewise.adapters.masking import Mask
+from nodewise.adapters.builds.log import TAIL
+from nodewise.adapters.builds.masking import Mask
 
 # How far a transfer is. Only its last line is kept. ``#7 sha256:…`` alone is the step's own digest.
 _NOISE = re.compile(r"#\d+ (?:sha256:\S+$|(?:sha256:|transferring |extracting )(?!.*\bdone\b))")

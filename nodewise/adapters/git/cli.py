@@ -1,8 +1,8 @@
 """Repositories with the git command line: ``nodewise.ports.Git``.
 
-Everything that came from outside is data: checked first (``git_url``), after ``--`` where git has one, and given to a
-git that runs nothing of what a repository brings along (``git_run``). Keys and passwords go to it through private files
-(``git_access``). What was fetched once stays in a mirror (``git_mirror``).
+Everything that came from outside is data: checked first (``url``), after ``--`` where git has one, and given to a
+git that runs nothing of what a repository brings along (``run``). Keys and passwords go to it through private files
+(``access``). What was fetched once stays in a mirror (``mirror``).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nodewise.adapters.git_access import Keys
-from nodewise.adapters.git_mirror import Wanted
-from nodewise.adapters.git_room import room
-from nodewise.adapters.git_url import check_commit, check_ref, parse_url, redact
-from nodewise.adapters.git_visit import Visit
+from nodewise.adapters.git.access import Keys
+from nodewise.adapters.git.mirror import Wanted
+from nodewise.adapters.git.room import room
+from nodewise.adapters.git.url import check_commit, check_ref, parse_url, redact
+from nodewise.adapters.git.visit import Visit
 from nodewise.domain.errors import GiveUp, RetryLater
 from nodewise.domain.recipe import Commit, Source
 

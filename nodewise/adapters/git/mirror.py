@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from nodewise.adapters.git_room import alone
-from nodewise.adapters.git_run import ACCESS, NETWORK, Failed, Git, Late
-from nodewise.adapters.git_url import Remote, redact
+from nodewise.adapters.git.room import alone
+from nodewise.adapters.git.run import ACCESS, NETWORK, Failed, Git, Late
+from nodewise.adapters.git.url import Remote, redact
 
 KEPT = 100  # commits that a mirror has refs for; those that were left out are fetched again when they are wanted
 _TIDYING = 60.0  # seconds

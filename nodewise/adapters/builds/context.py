@@ -17,8 +17,8 @@ from typing import IO
 
 from docker.utils.build import PatternMatcher
 
-from nodewise.adapters.attending import Reporter
-from nodewise.adapters.tars import new_tar
+from nodewise.adapters.builds.attending import Reporter
+from nodewise.adapters.builds.tars import new_tar
 from nodewise.domain.errors import GiveUp, UserError
 from nodewise.domain.images import ImageName
 

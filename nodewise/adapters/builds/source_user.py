@@ -11,10 +11,10 @@ from io import BytesIO
 
 from docker.errors import APIError
 
-from nodewise.adapters.attending import Reporter
-from nodewise.adapters.build_engine import BuildEngine
+from nodewise.adapters.builds.attending import Reporter
+from nodewise.adapters.builds.engine import BuildEngine
+from nodewise.adapters.builds.tars import Owner
 from nodewise.adapters.managers import get_json
-from nodewise.adapters.tars import Owner
 
 _MOST = 1024 * 1024  # bytes of such a file that are read
 

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nodewise.adapters.lines import Lines
-from nodewise.adapters.masking import Mask
+from nodewise.adapters.builds.lines import Lines
+from nodewise.adapters.builds.masking import Mask
 
 TAIL = 20  # lines of the log that go into an error
 _STEP = re.compile(r"Step \d+/\d+ : ")

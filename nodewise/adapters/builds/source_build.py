@@ -19,17 +19,17 @@ from typing import Any
 
 from docker.errors import APIError
 
-from nodewise.adapters.attending import Reporter
-from nodewise.adapters.build_engine import BuildEngine, checked
-from nodewise.adapters.buildlog import TAIL
+from nodewise.adapters.builds.attending import Reporter
+from nodewise.adapters.builds.engine import BuildEngine, checked
+from nodewise.adapters.builds.frames import Frames
+from nodewise.adapters.builds.lines import Lines
+from nodewise.adapters.builds.log import TAIL
+from nodewise.adapters.builds.source_user import owner_of
+from nodewise.adapters.builds.taking_back import Room, TakingBack, links_out_of, output_path
+from nodewise.adapters.builds.tars import everything_in, new_tar
 from nodewise.adapters.docker_errors import read_error, words
-from nodewise.adapters.frames import Frames
-from nodewise.adapters.lines import Lines
 from nodewise.adapters.managers import Client, get_json
-from nodewise.adapters.source_user import owner_of
 from nodewise.adapters.streams import as_file
-from nodewise.adapters.taking_back import Room, TakingBack, links_out_of, output_path
-from nodewise.adapters.tars import everything_in, new_tar
 from nodewise.domain.errors import GiveUp, NodewiseError, RetryLater
 from nodewise.domain.images import ImageName
 from nodewise.domain.recipe import SourceOrder

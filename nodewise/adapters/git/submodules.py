@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from nodewise.adapters.git_run import Git
-from nodewise.adapters.git_url import Remote, parse_url, resolve
+from nodewise.adapters.git.run import Git
+from nodewise.adapters.git.url import Remote, parse_url, resolve
 from nodewise.domain.errors import GiveUp
 
 _SUBMODULE = "160000"

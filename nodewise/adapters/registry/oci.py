@@ -1,6 +1,6 @@
 """Registries, asked directly: ``nodewise.ports.Registry`` by the OCI distribution API (distribution-spec, v1.1).
 
-Names what is asked, and reads the answers. How it is asked is ``registry_asking``'s.
+Names what is asked, and reads the answers. How it is asked is ``asking``'s.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
 
 from nodewise.adapters.credentials import RegistryAuth
-from nodewise.adapters.registry_asking import Asking
-from nodewise.adapters.registry_index import (
+from nodewise.adapters.registry.asking import Asking
+from nodewise.adapters.registry.index import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
     OCI_INDEX,
@@ -23,7 +23,7 @@ from nodewise.adapters.registry_index import (
     entries,
     index_of,
 )
-from nodewise.adapters.registry_session import Answer
+from nodewise.adapters.registry.session import Answer
 from nodewise.domain.errors import NotFound, RetryLater, UserError
 from nodewise.domain.images import ImageName
 

@@ -13,10 +13,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nodewise.adapters.attending import Reporter
-from nodewise.adapters.build_engine import BuildEngine, is_for
-from nodewise.adapters.buildlog import BuildLog
-from nodewise.adapters.context import Context
+from nodewise.adapters.builds.attending import Reporter
+from nodewise.adapters.builds.context import Context
+from nodewise.adapters.builds.engine import BuildEngine, is_for
+from nodewise.adapters.builds.log import BuildLog
 from nodewise.adapters.docker_errors import base_error
 from nodewise.domain.errors import GiveUp, NodewiseError, RetryLater
 from nodewise.domain.images import ImageName

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from nodewise.adapters import challenges
-from nodewise.adapters.challenges import Challenge
 from nodewise.adapters.credentials import RegistryAuth
 from nodewise.adapters.docker_errors import CREDENTIALS_HINT
-from nodewise.adapters.pauses import Pauses
-from nodewise.adapters.registry_session import Answer, RegistrySession, origin, url_of
+from nodewise.adapters.registry import challenges
+from nodewise.adapters.registry.challenges import Challenge
+from nodewise.adapters.registry.pauses import Pauses
+from nodewise.adapters.registry.session import Answer, RegistrySession, origin, url_of
 from nodewise.domain.errors import NodewiseError, NotFound, RetryLater, UserError
 from nodewise.domain.images import ImageName
 

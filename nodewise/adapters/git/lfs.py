@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
-from nodewise.adapters.git_run import Failed, Git
-from nodewise.adapters.git_url import Remote, parse_url
+from nodewise.adapters.git.run import Failed, Git
+from nodewise.adapters.git.url import Remote, parse_url
 from nodewise.domain.errors import GiveUp
 
 _FILTERS = (

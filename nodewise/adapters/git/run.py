@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nodewise.adapters.git_url import redact
+from nodewise.adapters.git.url import redact
 from nodewise.domain.errors import GiveUp, NodewiseError, RetryLater
 
 _SETTINGS = (

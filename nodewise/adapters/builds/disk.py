@@ -7,7 +7,7 @@ from pathlib import Path
 
 from docker.errors import APIError
 
-from nodewise.adapters.build_engine import BuildEngine
+from nodewise.adapters.builds.engine import BuildEngine
 from nodewise.adapters.docker_errors import read_error
 from nodewise.adapters.managers import Client, get_json
 from nodewise.domain.images import ImageName
