@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -251,6 +252,24 @@ def test_a_mirror_does_not_grow_for_ever(
     there = git(mirror_of(mirrors), "for-each-ref", "--format=%(refname:lstrip=3)", "refs/nodewise/commits").split()
     assert len(there) == 3
     assert first in there
+
+
+def test_a_mirror_that_nobody_has_used_for_a_month_goes(local: GitCli, mirrors: Path, tmp_path: Path) -> None:
+    repositories = [make_repository(tmp_path / name) for name in ("unused", "busy", "used")]
+    made = []
+    for repository in repositories:
+        before = set(mirrors.glob("*.sha1"))
+        local.look(source(repository, head_of(repository)))
+        made += set(mirrors.glob("*.sha1")) - before
+    unused, busy, used = made
+    for mirror in made:
+        os.utime(f"{mirror}.lock", (time.time() - 31 * 86400,) * 2)
+    with Path(f"{busy}.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        local.look(source(repositories[2], head_of(repositories[2])))
+    assert [m.exists() for m in (unused, busy, used)] == [False, True, True]
+    assert left_in(mirrors) == []
+    assert local.look(source(repositories[0], head_of(repositories[0]))).id == head_of(repositories[0])
 
 
 def test_mirrors_are_for_nobody_else(repository: Path, local: GitCli, mirrors: Path) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nodewise.adapters.git.access import Keys
-from nodewise.adapters.git.mirror import Wanted
+from nodewise.adapters.git.mirror import Wanted, remove_unused
 from nodewise.adapters.git.room import room
 from nodewise.adapters.git.url import check_commit, check_ref, parse_url, redact
 from nodewise.adapters.git.visit import Visit
@@ -60,6 +60,7 @@ class GitCli:
             self._mirrors.mkdir(mode=0o700, parents=True, exist_ok=True)
             with room(self._mirrors / "rooms") as mine:
                 yield Visit(remote, wanted, keys, self._mirrors, mine, until, source.lfs, source.submodules)
+                remove_unused(self._mirrors, mine)
         except OSError as error:
             what = f"git cannot work on this machine: {error}"
             raise RetryLater(what, "check rights and the space on the disk", delay=30.0) from error

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from nodewise.adapters.git.room import alone
+from nodewise.adapters.git.room import alone, if_unused
 from nodewise.adapters.git.run import ACCESS, NETWORK, Failed, Git, Late
 from nodewise.adapters.git.url import Remote, redact
 
 KEPT = 100  # commits that a mirror has refs for; those that were left out are fetched again when they are wanted
+_UNUSED = 30 * 86400.0  # seconds after which a mirror goes
+_LOCK = ".lock"  # after a mirror's name: the lock of whoever uses it
 _TIDYING = 60.0  # seconds
 _COMMITS = "refs/nodewise/commits"
 _WHOLE = "nodewise-history"  # a file in a mirror that has the history
@@ -83,7 +85,7 @@ class Mirror:
         """
         path = self.folder / f"{self.remote.name}.{object_format(wanted.commit)}"
         what = f"the copy of {redact(self.remote.url)}"
-        with alone(path.with_name(f"{path.name}.lock"), self.git.until, what) as tell:
+        with alone(path.with_name(path.name + _LOCK), self.git.until, what) as tell:
             git = Git(self.git.environment, self.git.until, tell=tell)
             if _serves(path, wanted):
                 _clear(path)
@@ -136,6 +138,16 @@ class Mirror:
         if wanted.history:
             git(*_FETCH, "--update-shallow", "--prune", "--", url, "+refs/tags/*:refs/tags/*")
         return Found(commit, _older(git, url, wanted.since, depth) if wanted.since else "")
+
+
+def remove_unused(folder: Path, room: Path) -> None:
+    """Remove the mirrors below *folder* that nobody has used for a month. *room*: as a Mirror's."""
+    since = time.time() - _UNUSED
+    for lock in folder.glob(f"*{_LOCK}"):
+        path = lock.with_name(lock.name.removesuffix(_LOCK))
+        with if_unused(lock, since) as unused:
+            if unused and path.exists():
+                path.rename(room / f"old-{uuid4().hex}")
 
 
 def _fetch(git: Git, url: str, wanted: Wanted, depth: tuple[str, ...]) -> None:

@@ -69,8 +69,16 @@ def alone(path: Path, until: float, what: str) -> Iterator[Callable[[int], None]
             if time.monotonic() >= until:
                 raise RetryLater(f"another build is busy with {what}", delay=5.0)
             time.sleep(_PAUSE)
+        os.utime(file.fileno())
         _end_left_over(file)
         yield lambda pid: _note(file, pid)
+
+
+@contextmanager
+def if_unused(path: Path, since: float) -> Iterator[bool]:
+    """Whether nobody has taken the lock *path* since *since* (Unix seconds); if so, it is held until the end."""
+    with path.open("a+") as file:
+        yield _taken(file) and os.fstat(file.fileno()).st_mtime < since
 
 
 def _taken(file: IO[str]) -> bool:
