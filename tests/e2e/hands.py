@@ -8,9 +8,10 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import docker
 import requests
 
 from nodewise import control
@@ -22,6 +23,7 @@ from tests.product import wait_for
 from tests.scene import HOOK_SECRET, SECOND, Scene
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+EXITS_WHEN_TOLD = "trap 'exit 4' USR1; while :; do sleep 0.2; done"  # a variant's command: see tell_to_exit
 INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 
@@ -75,13 +77,25 @@ def looking_away(scene: Scene) -> Iterator[None]:
 # -- services ---------------------------------------------------------------------------------------------
 
 
-def signal_tasks(scene: Scene, tag: str, name: str) -> None:
-    """Send every container of that image a signal, wherever it runs: candidates as well."""
+def tell_to_exit(scene: Scene, tag: str) -> None:
+    """Every container of an image that runs ``EXITS_WHEN_TOLD`` fails, on whichever node: candidates as well.
+
+    Told again until it does: a shell that has only just begun does not listen yet.
+    """
+    wait_for(f"containers of {tag} to exit", lambda: not _told(scene, tag))
+
+
+def _told(scene: Scene, tag: str) -> int:
+    """How many were there to be told."""
+    count = 0
     for node in scene.lab.nodes:
         with node.client() as client:
             for container in client.containers():
                 if container["Image"].startswith(f"{scene.image(tag)}@"):
-                    client.kill(container["Id"], name)
+                    with suppress(docker.errors.APIError):  # it has exited meanwhile
+                        client.kill(container["Id"], "USR1")
+                    count += 1
+    return count
 
 
 @contextmanager

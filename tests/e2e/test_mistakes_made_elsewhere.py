@@ -49,15 +49,16 @@ def scene(_lab: Lab) -> Iterator[Scene]:
 
 def test_success_is_not_reported_where_swarm_has_rolled_back(scene: Scene):
     """Mistake 1 (doco-cd#1616, Dokploy#3987): every task runs again and nothing moves, so it was called a success."""
-    scene.variant("1.2.0", "sleep 3; exit 4")
-    update = {"FailureAction": "rollback", "Monitor": 5 * SECOND}
+    scene.variant("1.2.0", hands.EXITS_WHEN_TOLD)
+    update = {"FailureAction": "rollback", "Monitor": 60 * SECOND}
     service = scene.create_service("turned", scene.image("1.0.0"), 2, track="", checked=False, update=update)
-    others.update(
-        scene.client(), service, lambda spec: spec.update(RollbackConfig={"Monitor": SECOND, "Parallelism": 0})
-    )
+    at_once = {"Monitor": SECOND, "Parallelism": 0}
+    others.update(scene.client(), service, lambda spec: spec.update(RollbackConfig=at_once))
     rollout = hands.begin(scene, service, scene.image("1.2.0"))
     wait_for("its write", lambda: scene.inspect(service)["Spec"]["Labels"].get("nodewise.rollout") == rollout)
     with hands.looking_away(scene):
+        wait_for("a new task", lambda: "1.2.0" in scene.running_tags(service))
+        hands.tell_to_exit(scene, "1.2.0")
         wait_for("Swarm's rollback", lambda: scene.update_state(service) == "rollback_completed")
         scene.runs_everywhere(service, "1.0.0", 2)
     ended = scene.product.wait_rollout(rollout)
@@ -281,16 +282,16 @@ def test_an_approval_of_a_tag_does_not_cover_the_next_push_of_it(scene: Scene):
 
 def test_a_breach_is_acted_upon_while_a_person_is_waited_for(scene: Scene):
     """Mistake 11 (flagger#1801): while it waited at a gate, a breach was told and nothing was done about it."""
-    scene.variant("1.11.0", "trap 'exit 5' USR1; while :; do sleep 0.2; done")
+    scene.variant("1.11.0", hands.EXITS_WHEN_TOLD)
     staged = {"strategy": "staged", "steps": "1,100%", "gate__approval": "each"}
     service = scene.create_service("waiting", scene.image("1.0.0"), 2, **PLAIN, **staged)
     before = version_of(scene, service), tasks_of(scene, service)
     rollout = hands.begin(scene, service, scene.image("1.11.0"))
     hands.asks_a_person(scene, rollout)
-    hands.signal_tasks(scene, "1.11.0", "USR1")
+    hands.tell_to_exit(scene, "1.11.0")
     ended = scene.product.wait_rollout(rollout)
     assert ended["phase"] == Phase.ROLLED_BACK
-    assert "non-zero exit (5)" in ended["reason"]
+    assert "non-zero exit (4)" in ended["reason"]
     assert (version_of(scene, service), tasks_of(scene, service)) == before
 
 
