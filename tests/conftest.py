@@ -69,16 +69,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         if config.getvalue("loadgroup"):
             assert all(i.nodeid.endswith("@alone") for i in items if is_alone(i)), "groups are lost"
-        items.sort(key=order)
+        on_the_lab = {item.path for item in items if item.get_closest_marker("lab") and not is_alone(item)}
+        items.sort(key=lambda item: order(item, item.path in on_the_lab))
 
 
 def is_alone(item: pytest.Item) -> bool:
     return bool(item.get_closest_marker("alone") and item.get_closest_marker("lab"))
 
 
-def order(item: pytest.Item) -> tuple[int, float]:
-    """Alone on the lab; without it; on it. Each by the seconds that its file is said to take."""
+def order(item: pytest.Item, on_the_lab: bool) -> tuple[int, float]:
+    """Alone on the lab; without it; on it. Each by the seconds that its file is said to take.
+
+    *on_the_lab*: some of its file's tests share the lab. All of them come late then: one worker has them all, and would
+    wait for the lab in the middle of them.
+    """
     if is_alone(item):
         return 0, 0.0
     seconds = item.get_closest_marker("seconds")
-    return (2 if item.get_closest_marker("lab") else 1), -seconds.args[0] if seconds else 0.0
+    return (2 if on_the_lab else 1), -seconds.args[0] if seconds else 0.0

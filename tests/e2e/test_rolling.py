@@ -69,7 +69,8 @@ def test_nodes_move_one_by_one_and_every_gate_has_been_read_on_each(scene: Scene
     new = [t for t in scene.tasks(service) if tag_of(t["Spec"]["ContainerSpec"]["Image"]) == "1.1.0"]
     created = sorted(moment(t["CreatedAt"]) for t in new)
     running = sorted(moment(t["Status"]["Timestamp"]) for t in new)
-    assert all(ran < begun for ran, begun in zip(running, created[1:], strict=False)), "one runs before the next begins"
+    one_by_one = all(ran < begun for ran, begun in zip(running, created[1:], strict=False))
+    assert one_by_one, f"one runs before the next begins: {[(t['CreatedAt'], t['Status']) for t in new]}"
     nodes = {
         r["node_id"] for r in scene.rows(f"SELECT * FROM readings WHERE rollout_id='{ended['id']}' AND gate='http'")
     }

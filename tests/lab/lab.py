@@ -13,7 +13,7 @@ from typing import Any
 
 import docker
 
-from tests.lab import app, network
+from tests.lab import app, logs, network
 from tests.lab.node import RUN, Node
 from tests.lab.processes import wait_until
 from tests.lab.registry import Registry
@@ -96,6 +96,7 @@ class Lab:
             return False
 
     def _raise(self) -> None:
+        is_new = not any(node.is_up for node in self.nodes)
         network.bridge_up()
         for node in self.nodes:
             if node.is_up:
@@ -111,7 +112,20 @@ class Lab:
             network.bridge_up()
             each(self.nodes, Node.start)
             self._form_swarm()
+        if not is_new:
+            self._mend_logs()
         (RUN / "data").write_text(str(self.nodes[0].data.parent))
+
+    def _mend_logs(self) -> None:
+        """What was lost may have left a node of which there are no logs: its engine is started again."""
+        for _ in self.nodes:
+            silent = logs.silent(self.nodes, self.managers[0])
+            if not silent:
+                return
+            each(silent, Node.kill)
+            each(silent, Node.start)
+            wait_until("five ready nodes", self._all_ready)
+        raise RuntimeError("there are no logs of some nodes, though their engines were started again")
 
     def _remove(self) -> None:
         each(self.nodes, Node.remove)

@@ -111,12 +111,7 @@ class Node:
 
     @property
     def has_been_cut(self) -> bool:
-        """Since its engine was started, however it is connected now.
-
-        Once it is back the swarm may never give this node's logs again, though it counts as ready: a manager notes
-        the end of the old connection after the beginning of the new one, and takes the node for gone (swarmkit,
-        manager/logbroker/broker.go: nodeDisconnected; seen on a 20.10). Its engine has to be started again.
-        """
+        """Since its engine was started, however it is connected now. It is started again then: see ``logs``."""
         return (self.run_dir / "has-been-cut").exists()
 
     def cut(self) -> None:
