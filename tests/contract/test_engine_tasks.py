@@ -186,6 +186,27 @@ def test_a_paused_node_keeps_its_tasks_and_gets_no_new_ones(ground: Ground) -> N
     ground.until(lambda: ground.all_running(service.id))
 
 
+@pytest.mark.alone
+def test_a_node_that_is_written_moves_its_task_of_a_global_service_at_once_and_past_the_update(ground: Ground) -> None:
+    """swarmkit, manager/orchestrator/global: a node's change has its own look at what is out of date there."""
+    slow = {"Parallelism": 1, "Delay": 3600 * SECOND, "Monitor": SECOND // 10}
+    service = ground.started(ground.create("past", Mode={"Global": {}}, UpdateConfig=slow), 5)
+    ground.write(service.id, ground.to(ground.v2))
+
+    def moved() -> set[str]:
+        return {t.node_id for t in ground.wanted(service.id) if t.running and t.up_to_date}
+
+    ground.until(lambda: len(moved()) == 1)
+    (first,) = moved()
+    other = next(n for n in ground.workers() if n.id != first)
+    ground.set_node(other, shelf="top")
+    try:
+        ground.until(lambda: moved() == {first, other.id})
+        assert ground.is_in(service.id, "updating")
+    finally:
+        ground.set_node(other)
+
+
 # Jobs
 
 

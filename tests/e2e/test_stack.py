@@ -42,7 +42,6 @@ class Stack:
 
     def up(self, base: str) -> None:
         self.docker("build", "-q", "--network", "host", "--build-arg", f"BASE={base}", "-t", "nodewise:test", ".")
-        self.docker("node", "update", "--label-add", "nodewise=true", self.node.name)
         for name in ("registry_hook", "git_hook"):
             (self.folder / name).write_text(f"secret-of-{name}")
             self.docker("secret", "create", name, str(self.folder / name))
@@ -77,8 +76,6 @@ class Stack:
         for secret in client.secrets():
             if secret["Spec"]["Name"] in ("registry_hook", "git_hook"):
                 client.remove_secret(secret["ID"])
-        if "nodewise" in client.inspect_node(self.node.name)["Spec"].get("Labels", {}):
-            self.docker("node", "update", "--label-rm", "nodewise", self.node.name)
         wait_for("its volumes to be free", self._volumes_gone, 60)
 
     def _volumes_gone(self) -> bool:

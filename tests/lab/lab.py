@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 MANAGERS = ("m1", "m2", "m3")
 WORKERS = ("w1", "w2")
 HEARTBEAT = 2_000_000_000  # nanoseconds: a lost node is noticed within seconds (default 5 s)
+STACK_LABEL = "nodewise"  # of docker-compose.yml
 PASSING = RUN / "passing"  # the mark of a lab that was started for a while, and not by ``./dev lab up``
 NEEDED = ("dockerd", "docker-registry", "ip", "iptables", "nsenter", "unshare", "busybox")
 
@@ -139,6 +140,7 @@ class Lab:
                 client.init_swarm(first.address, f"{first.address}:2377", swarm_spec=spec)
             wait_until("a leader", lambda: self._leader(client))
             _undrain(client)
+            _label(client, first.name)
             tokens = client.inspect_swarm()["JoinTokens"]
         each(self.managers[1:], lambda n: _join(n, first, tokens["Manager"]))
         each(self.workers, lambda n: _join(n, first, tokens["Worker"]))
@@ -195,6 +197,17 @@ def _undrain(client: docker.APIClient) -> None:
     for node in client.nodes():
         if node["Spec"]["Availability"] != "active":
             client.update_node(node["ID"], node["Version"]["Index"], {**node["Spec"], "Availability": "active"})
+
+
+def _label(client: docker.APIClient, name: str) -> None:
+    """The node where docker-compose.yml puts Nodewise: here and not by who deploys it, beside whom others may roll.
+
+    Swarm moves a node's task of a global service at once when the node is written.
+    """
+    node = client.inspect_node(name)
+    if STACK_LABEL not in node["Spec"].get("Labels", {}):
+        labels = {**node["Spec"].get("Labels", {}), STACK_LABEL: "true"}
+        client.update_node(node["ID"], node["Version"]["Index"], {**node["Spec"], "Labels": labels})
 
 
 def _data_of_running() -> Path | None:
