@@ -106,3 +106,21 @@ def test_another_node_that_goes_down_on_the_way_is_gone_without_as_well():
         w.swarm.node_down(w.run(coming, 60))
         assert w.end(w.latest(), 120).phase is Phase.SUCCEEDED
         assert w.running() == ["1.1.0"] * 3
+
+
+def test_a_node_that_somebody_labels_gets_the_release_before_its_turn_and_its_gates_are_read_as_any_others():
+    """Swarm moves its task of a global service at once (tests/contract/test_engine_tasks.py)."""
+    with world(nodes=3) as w:
+        w.service(replicas=None, update={"Delay": 60 * SECOND})
+        rollout = w.deploy(w.push("1.1.0"))
+
+        def states() -> dict[str, str]:
+            return {s.node: str(s.state) for s in w.get(rollout).steps}
+
+        w.run(lambda: sorted(states().values()) == ["passed", "waiting", "waiting"], 30)
+        labelled = next(n for n in w.swarm.nodes() if states()[n.name] == "waiting")
+        w.swarm.label_node(labelled.name, shelf="top")
+        w.run(lambda: states()[labelled.name] == "passed", 30)
+        assert sorted(states().values()) == ["passed", "passed", "waiting"]
+        assert w.end(rollout).phase is Phase.SUCCEEDED
+        assert w.running() == ["1.1.0"] * 3
